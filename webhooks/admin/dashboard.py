@@ -142,6 +142,7 @@ def _list_urls() -> dict[str, str]:
         "failed_jobs": links.jobs_url(*STOPPED),
         "jobs": links.jobs_url(*WAITING),
         "dead": links.events_url(state="dead"),
+        "failed": links.events_url(state="failed"),
         "errors": f"{reverse('admin:webhooks_errorgroup_changelist')}?state=new&state=returned",
     }
 

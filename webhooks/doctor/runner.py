@@ -21,6 +21,7 @@ TIMEOUT_S = 15.0
 MAX_TEXT_LENGTH = 1000
 NO_ANSWER = "The check did not end within {:g} seconds."
 STILL_RUNNING = "An earlier run of this check has not ended yet."
+NEXT_RUN = "The next run will show the result."
 HANGING_ADVICE = (
     "Check the DNS server, the firewall and network drives of this server, which can block without an error."
 )
@@ -81,7 +82,7 @@ class _Thread:
 
     def finding(self, deadline: float) -> Finding:
         if self.is_busy:
-            return Finding(STILL_RUNNING, HANGING_ADVICE)
+            return Finding(STILL_RUNNING, NEXT_RUN)
         self.thread.join(max(deadline - monotonic(), 0))
         return self._finding or Finding(NO_ANSWER.format(TIMEOUT_S), HANGING_ADVICE)
 
