@@ -50,7 +50,7 @@ def fast_flush() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_delayed_rejection_counts() -> Iterator[None]:
-    """Disable the threads that write counts of requests, because it could run during another test."""
+    """Disable the timers that write request counts, because they could fire during another test."""
     patch = pytest.MonkeyPatch()
     patch.setattr(background_counts, "FLUSH_DELAY_S", 24 * 3600.0)
     yield
@@ -72,7 +72,7 @@ def no_synonyms() -> Iterator[None]:
 
 @pytest.fixture
 def shipped_synonyms(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search with the synonyms that the migration creates."""
+    """Search with the synonyms from the migration."""
     monkeypatch.setattr(synonyms._Cache, "synonyms", synonyms.load(None))
 
 
@@ -80,7 +80,7 @@ def shipped_synonyms(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def no_stored_widgets() -> Iterator[None]:
     """Do not store the templates of form widgets in `response.context`. A list of options renders hundreds of them."""
     patch = pytest.MonkeyPatch()
-    store = vars(test_client)["store_rendered_templates"]  # missing in the type stubs
+    store = vars(test_client)["store_rendered_templates"]  # missing from the type stubs
 
     def store_pages(stored: Any, signal: Any, sender: Any, template: Any, context: Any, **options: Any) -> None:
         if not (template.name or "").startswith("django/forms/widgets/"):

@@ -30,7 +30,7 @@ SETTINGS: dict[str, str | int] = {
     "max_connections": 200,
 }
 
-#: Folders and files with few tests that take long, because they start processes.
+#: Folders and files with few but slow tests, which start processes.
 SLOW = (
     *("tests/journeys/", "tests/local/", "tests/config/logs/", "tests/config/server/", "tests/config/test_startup.py"),
     *("tests/config/test_error_reporting.py", "tests/profiles/api/test_openapi.py"),

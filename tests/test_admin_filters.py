@@ -138,10 +138,10 @@ def test_hostile_keys_cause_no_server_error(label: str, browser: Client) -> None
 
 @pytest.mark.parametrize("label", ADMINS)
 @pytest.mark.parametrize("page", ("change", "history", "delete"))
-def test_missing_row_is_named_instead_of_leading_to_the_index(label: str, page: str, browser: Client) -> None:
+def test_missing_row_returns_404_with_its_name(label: str, page: str, browser: Client) -> None:
     model_admin = ADMINS[label]
     response = browser.get(f"{list_url(model_admin.model)}987654/{page}/")
-    if response.status_code == 403:  # nobody may delete these rows
+    if response.status_code == 403:  # these rows cannot be deleted
         assert page == "delete"
         return
     text = response.content.decode()

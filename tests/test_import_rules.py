@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "webhooks": {"core", "audit", "accounts"},
     # Apps read django.conf.settings. config contains their URLs and hooks.
     "config": {"core", "audit", "accounts", "profiles", "webhooks"},
-    # Like Clerk, it talks to the application only over HTTP.
+    # Like Clerk, it communicates with the application only over HTTP.
     "local": set[str](),
 }
 #: Kinds of modules, and the kinds that each must not import. The kind is part of the module's path.

@@ -35,7 +35,7 @@ def test_every_job_is_registered_with_workers() -> None:
 
 
 def test_every_registered_job_is_described() -> None:
-    """Jobs of Procrastinate itself, are not used."""
+    """Procrastinate's built-in jobs are excluded, because they are not used."""
     code = (
         "import django; django.setup(); from core.jobs import descriptions;"
         "from procrastinate.contrib.django import app;"
@@ -45,7 +45,7 @@ def test_every_registered_job_is_described() -> None:
     assert done.stdout.split() == []
 
 
-def test_argument_that_identifies_a_person_exists() -> None:
+def test_declared_person_argument_exists() -> None:
     for name, description in descriptions.items():
         if description.person:
             arguments = inspect.signature(app.tasks[name].func).parameters

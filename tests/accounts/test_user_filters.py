@@ -1,4 +1,4 @@
-"""The list of users in the admin is filtered by role, state and last event."""
+"""Filters of the user list in the admin: role, state and last event."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""An admin verifies the audit log from the admin, and sees the rows that the problems name."""
+"""Audit log verification from the admin, with links to the affected rows."""
 
 import pytest
 from django.db import connection
@@ -56,7 +56,7 @@ def test_changed_and_deleted_rows_are_linked(admin: Client) -> None:
     assert (row.details or {})["note"] == "The alert opened"
 
 
-def test_list_polls_until_the_verification_has_ended(admin: Client) -> None:
+def test_list_polls_until_the_verification_ends(admin: Client) -> None:
     request(admin)
     assert admin.get(f"{LIST}running/").status_code == 204
     with connection.cursor() as cursor:
@@ -72,14 +72,14 @@ def test_second_request_does_not_queue_a_second_job(admin: Client) -> None:
     assert AuditLog.objects.filter(action="VERIFICATION_REQUESTED").count() == 2
 
 
-def test_request_needs_a_reason_and_a_key(admin: Client, settings: Settings) -> None:
+def test_request_requires_a_reason_and_a_key(admin: Client, settings: Settings) -> None:
     assert "Enter a reason" in request(admin, "")
     settings.AUDIT_SEAL_KEYS = []
     assert "AUDIT_SEAL_KEY is not set" in request(admin)
     assert queued() == 0
 
 
-def test_result_from_before_locations_were_stored_is_shown(admin: Client) -> None:
+def test_result_without_stored_locations_is_shown(admin: Client) -> None:
     old = AuditVerification.objects.create(
         started_at=create_row().timestamp,
         finished_at=create_row().timestamp,

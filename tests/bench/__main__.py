@@ -1,4 +1,4 @@
-"""Run all benchmarks, webhooks first. With `--ci`, compare a few ratios with bounds, which takes about 90 seconds."""
+"""Run all benchmarks, webhooks first. With `--ci`, compare a few ratios with limits, which takes about 90 seconds."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from local.stack.postgres import EmbeddedPostgres
 from tests.bench import ci, webhooks
 from tests.bench.databases import create, migrate
 
-#: Each of these uses an empty database, because the rows of another one would change its results.
+#: Each of these needs an empty database, because rows from another benchmark would change its results.
 MODULES = ("statements", "sessions", "replays", "reconciliation")
 
 

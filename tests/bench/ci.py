@@ -1,4 +1,4 @@
-"""A short form of the benchmarks for continuous integration: `make bench ARGS=--ci`.
+"""A shorter benchmark for continuous integration: `make bench ARGS=--ci`.
 
 Only ratios of CPU times of the same run are compared, because the speed of the machine and its other load are unknown.
 The bounds are worse than the results on a quiet machine (docs/performance.md) by about a third, which allows for noise.
@@ -12,9 +12,9 @@ from local.stack.postgres import EmbeddedPostgres
 from tests.bench import pages, webhooks
 from tests.bench.databases import migrate
 
-#: The least share of the limit's CPU time, by kind of request and number of connections.
+#: Minimum share of the limit's CPU time, by kind of request and number of connections.
 MIN_SHARES = {("events", 1): 0.25, ("events", 16): 0.4, ("duplicates", 16): 0.7, ("refused", 16): 0.7}
-#: The largest CPU time, as a multiple of the bare page's.
+#: Maximum CPU time, as a multiple of the bare page's.
 MAX_RATIOS = {
     "builder page, visitor, warm": 3.3,
     "builder page, visitor, cold": 8.0,
@@ -26,7 +26,7 @@ MAX_RATIOS = {
 
 
 def main() -> int:
-    """Print each ratio with its bound, and return 1 if one is worse."""
+    """Print each ratio and its limit, and return 1 if a ratio exceeds its limit."""
     with tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as name, EmbeddedPostgres(Path(name)) as postgres:
         folder = Path(name)
         migrate(postgres.url)

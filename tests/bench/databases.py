@@ -13,7 +13,7 @@ def migrate(url: str) -> None:
 
 
 def create(url: str, name: str) -> str:
-    """Create an empty database next to the one of `url`, and return its URL."""
+    """Create an empty database on the same server as `url`, and return its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     created = url.replace("/app?", f"/{name}?")

@@ -56,7 +56,7 @@ def send(messages: list[bytes], port: int, connections: int) -> Result:
 
 
 def unsigned(requests: list[bytes]) -> list[bytes]:
-    """Return the requests with signatures that do not match."""
+    """Return the requests with invalid signatures."""
     return [message.replace(b"svix-signature: v1,", b"svix-signature: v1,AAAA", 1) for message in requests]
 
 

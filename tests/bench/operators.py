@@ -91,7 +91,7 @@ FROM (
     FROM generate_series(%(first)s, %(last)s) AS number
 ) AS made
 """
-#: Every fiftieth event has failed once, with the same error.
+#: Every fiftieth event has one failed attempt, with the same error.
 ATTEMPTS = """
 INSERT INTO webhooks_attempt (event_id, number, started_at, duration, outcome, error_class, error, traceback, trigger,
     error_group_id)

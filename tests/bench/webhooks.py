@@ -55,7 +55,7 @@ class Variant:
 def run(
     postgres: EmbeddedPostgres, folder: Path, *, rounds: int = ROUNDS, events: int = EVENTS
 ) -> tuple[Variant, Variant]:
-    """Measure alternating rounds, print a report, and return the product and the limit."""
+    """Measure alternating rounds, print a report, and return the results of the product and of the limit."""
     with (
         server("full processing", "config.settings", postgres, folder) as full,
         server("limit", "tests.bench.baseline", postgres, folder) as limit,
@@ -71,7 +71,7 @@ def run(
 def measure(variant: Variant, postgres: EmbeddedPostgres, connections: int, number: int, events: int) -> None:
     """Send one round of events; with the most connections also the same events again, and unsigned requests."""
     seed = hash((number, variant.port, connections))
-    similar = events * (2 + connections // 4) // 6  # similar durations
+    similar = events * (2 + connections // 4) // 6  # so that both take about equally long
     messages = load.requests(similar, seed=seed, secret=settings.SECRET, port=variant.port)
     kinds = {"events": (messages, 200)}
     if connections == max(TARGETS):

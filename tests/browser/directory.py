@@ -159,7 +159,7 @@ class TestFilters:
 
 class TestForgivingSearch:
     @pytest.mark.parametrize("text", ("django developer", "djnago", "e-commerce", "I need a mobile app for my bakery"))
-    def test_words_of_clients_find_builders(self, page: Page, site: Site, text: str) -> None:
+    def test_clients_wording_finds_builders(self, page: Page, site: Site, text: str) -> None:
         open_directory(page, site)
         page.get_by_label("Search builders").fill(text)
         expect(page).to_have_url(re.compile(r"\?q="))
@@ -173,7 +173,7 @@ class TestForgivingSearch:
 
 
 class TestReturning:
-    def test_all_builders_returns_to_the_search(self, page: Page, site: Site) -> None:
+    def test_all_builders_link_returns_to_the_search(self, page: Page, site: Site) -> None:
         open_directory(page, site, "?sort=newest")
         type_in(page, "haddad")
         expect(cards(page)).to_have_text([OMAR])
@@ -185,7 +185,7 @@ class TestReturning:
     @pytest.mark.parametrize(
         "referrer", ("https://other.example/builders/?q=x", "{app}/?q=x", "{app}/builders/x/?q=x", "")
     )
-    def test_other_addresses_are_ignored(self, page: Page, site: Site, referrer: str) -> None:
+    def test_unrelated_referrers_are_ignored(self, page: Page, site: Site, referrer: str) -> None:
         page.add_init_script(
             f"Object.defineProperty(document, 'referrer', {{ value: '{referrer.format(app=site.app)}' }})"
         )
@@ -309,7 +309,7 @@ class TestWaiting:
         expect(page.locator("#results")).to_have_css("opacity", "1")
 
     @pytest.mark.parametrize("failure", ("no connection", "500"))
-    def test_failed_search_can_be_repeated(self, page: Page, site: Site, failure: str) -> None:
+    def test_failed_search_can_be_retried(self, page: Page, site: Site, failure: str) -> None:
         open_directory(page, site)
         fail = lambda route: route.abort() if failure == "no connection" else route.fulfill(status=500)  # noqa: E731
         page.route("**/builders/?**", fail)
@@ -321,7 +321,7 @@ class TestWaiting:
         expect(cards(page)).to_have_text([ZOFIA])
         expect(page.get_by_role("alert").filter(has_text="The search failed")).to_be_hidden()
 
-    def test_offline_is_shown_until_the_connection_is_back(self, page: Page, site: Site) -> None:
+    def test_offline_notice_is_shown_until_reconnected(self, page: Page, site: Site) -> None:
         open_directory(page, site)
         note = page.get_by_role("alert").filter(has_text="You are offline.")
         for is_offline in (True, False):

@@ -33,7 +33,7 @@ def fonts_of_italics(page: Page) -> str:
 
 
 class TestPreview:
-    def test_bio_is_rendered_while_it_is_written(self, own_page: Page, console_errors: list[str]) -> None:
+    def test_bio_preview_updates_while_typing(self, own_page: Page, console_errors: list[str]) -> None:
         edit(own_page, "bio")
         field = own_page.locator("form").get_by_label("Bio", exact=True)
         preview = own_page.locator("[data-markdown-preview]")

@@ -1,4 +1,4 @@
-"""Every form keeps its submit button in view, and the focus moves to its first field."""
+"""Submit buttons stay in view, and opening a form focuses its first field."""
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -39,7 +39,7 @@ FIELDS = "input:not([type=hidden]), select, textarea"
 
 
 def expect_button_in_view(page: Page, form: Locator) -> None:
-    """Focus the form's last field in every window, and expect the submit button to be in view and not covered."""
+    """Focus the form's last field at each window size, and expect an uncovered submit button in view."""
     button = form.locator(".actions button").first
     for width, height in WINDOWS:
         page.set_viewport_size({"width": width, "height": height})

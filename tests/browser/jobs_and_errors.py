@@ -1,4 +1,4 @@
-"""Find the cause of a failure on the pages of error groups and jobs, on a phone and on a desktop."""
+"""Error group and job pages, on a phone and on a desktop."""
 
 from playwright.sync_api import Page, expect
 
@@ -15,7 +15,7 @@ VALUES ('nobody', '{task}', 'failed', 9) RETURNING id
 TASK = "profiles.contact.emails.mail_contact_message"
 
 
-def test_group_of_a_failed_event_is_resolved(tab: Page, failed_event_url: str, axe: str) -> None:
+def test_error_group_of_failed_event_is_resolved(tab: Page, failed_event_url: str, axe: str) -> None:
     tab.goto(failed_event_url)
     tab.get_by_role("link", name="All failures with this error").click()
     expect(tab.locator(".status-summary")).to_contain_text("with this error")

@@ -11,7 +11,7 @@ from tests.helpers.site import Site
 
 EVENTS = "/admin/webhooks/webhookevent/"
 HIDE = "Object.defineProperty(document, 'hidden', { value: %s, configurable: true })"
-#: The list asks for new events every five seconds.
+#: The list polls every five seconds.
 TIMEOUT_MS = 15_000
 
 
@@ -36,7 +36,7 @@ def focused_row(page: Page) -> str:
 
 
 class TestLiveUpdates:
-    def test_new_event_appears_and_focus_and_selection_stay(
+    def test_new_event_appears_without_changing_focus_and_selection(
         self, events: Page, site: Site, console_errors: list[str]
     ) -> None:
         before = row_ids(events)
@@ -55,7 +55,7 @@ class TestLiveUpdates:
         expect(events.locator(".action-counter")).to_contain_text(f"1 of {len(after)}")
         assert console_errors == []
 
-    def test_scroll_position_stays(self, events: Page, site: Site) -> None:
+    def test_update_keeps_the_scroll_position(self, events: Page, site: Site) -> None:
         events.evaluate("document.querySelectorAll('#result_list tbody tr')[20].scrollIntoView()")
         row = row_ids(events)[20]
         top = "document.getElementById('%s').getBoundingClientRect().top"
@@ -89,7 +89,7 @@ class TestLiveUpdates:
 
 
 class TestShortcuts:
-    def test_j_k_and_enter_open_an_event(self, events: Page) -> None:
+    def test_j_and_k_move_the_focus_and_enter_opens_the_event(self, events: Page) -> None:
         rows = row_ids(events)
         for key, row in (("j", rows[0]), ("j", rows[1]), ("j", rows[2]), ("k", rows[1])):
             events.keyboard.press(key)

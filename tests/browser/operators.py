@@ -34,7 +34,7 @@ def received_count(page: Page) -> int:
 
 
 def is_kept_while_unchanged(page: Page, selector: str) -> bool:
-    """Return whether a refresh keeps an element that does not change, so that screen readers do not announce it again."""
+    """Return whether a refresh keeps an unchanged element, so that screen readers do not announce it again."""
     before, after = "", page.locator(selector).inner_text()
     while after != before:  # another process may change the status meanwhile
         before, as_of = after, page.locator(".as-of").inner_text()

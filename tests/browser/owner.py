@@ -94,7 +94,7 @@ class TestAvailability:
         expect(page.locator("[data-switch] [aria-pressed=true]")).to_have_count(1)
 
     def press(self, page: Page, name: str) -> None:
-        """Press a button of the switch, which is under "More" on the owner's page."""
+        """Press a button of the availability switch under "More" on the owner's page."""
         closed = page.locator(".bar__more:not([open]) > summary")
         if closed.count():
             closed.click()

@@ -1,4 +1,4 @@
-"""The pages below Repairs: accessibility, and a comparison with Clerk from the dry run to the repair."""
+"""Repair pages: accessibility, and a comparison with Clerk from dry run to repair."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -24,7 +24,7 @@ def test_page_is_accessible(admin: Page, site: Site, axe: str, path: str) -> Non
     assert admin_violations(admin, axe) == []
 
 
-def test_lost_person_is_found_and_repaired(admin: Page, site: Site, axe: str, console_errors: list[str]) -> None:
+def test_missing_user_is_compared_and_repaired(admin: Page, site: Site, axe: str, console_errors: list[str]) -> None:
     site.clerk_api("PATCH", "/local/settings", {"lose_percent": 100})
     site.clerk_api("POST", "/local/users", {"first_name": "Rene", "last_name": "Lost", "email": "rene@example.com"})
     site.clerk_api("PATCH", "/local/settings", {"lose_percent": 0})
@@ -42,7 +42,7 @@ def test_lost_person_is_found_and_repaired(admin: Page, site: Site, axe: str, co
     assert console_errors == []
 
 
-def test_test_delivery_goes_through_the_public_address(admin: Page, site: Site, console_errors: list[str]) -> None:
+def test_test_delivery_uses_the_public_url(admin: Page, site: Site, console_errors: list[str]) -> None:
     admin.goto(f"{site.app}/admin/webhooks/repairs/test-delivery/")
     admin.get_by_label("Reason").fill("Checking the proxy")
     admin.get_by_role("button", name="Send test delivery").click()

@@ -1,4 +1,4 @@
-"""Small windows show people first, and printed pages are short: phones, landscape phones, 200 % zoom and paper."""
+"""Layout on phones, landscape phones, at 200% zoom and on paper."""
 
 import re
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from tests.helpers.site import Site
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 LANDSCAPE: ViewportSize = {"width": 740, "height": 360}
-#: A window of 1280 by 800 pixels at 200 %.
+#: A window of 1280 by 800 pixels at 200% zoom.
 ZOOMED: ViewportSize = {"width": 640, "height": 400}
-#: Controls that a finger must be able to hit. Links in a text and the skip link for keyboards are exempt. https://www.w3.org/TR/WCAG22/#target-size-minimum
+#: Touch targets. Links in text and the skip link are exempt. https://www.w3.org/TR/WCAG22/#target-size-minimum
 SMALL_TARGETS = """() => [...document.querySelectorAll("a:not(.skip-link), button, select, summary, input:not([type=hidden]), label:has(input)")]
   .filter((element) => element.checkVisibility({ checkVisibilityCSS: true, checkOpacity: true }))
   .filter((element) => getComputedStyle(element).display !== "inline" && !element.closest("label:has(input)")?.contains(element.parentElement))
@@ -61,7 +61,7 @@ class TestBuilderPage:
 
     @pytest.mark.parametrize("width", (280, 320, 360))
     @pytest.mark.parametrize("rate", ("PLN 320", "IDR 99,999.99"))
-    def test_contact_bar_does_not_break_a_number(self, page: Page, site: Site, width: int, rate: str) -> None:
+    def test_contact_bar_keeps_numbers_on_one_line(self, page: Page, site: Site, width: int, rate: str) -> None:
         page.set_viewport_size({"width": width, "height": 740})
         page.goto(f"{site.app}/builders/{ZOFIA_SLUG}/")
         page.locator(".contact__rate b").evaluate("(element, rate) => { element.textContent = rate }", rate)
@@ -73,7 +73,7 @@ class TestBuilderPage:
 
 
 class TestHomePage:
-    def test_people_come_before_ornaments(self, page: Page, site: Site) -> None:
+    def test_builders_are_shown_before_decorations(self, page: Page, site: Site) -> None:
         page.set_viewport_size(PHONE)
         page.goto(site.app)
         expect(page.locator(".ampersand")).to_be_hidden()
@@ -82,7 +82,7 @@ class TestHomePage:
 
 
 class TestFilterSheet:
-    def test_button_counts_the_builders(self, page: Page, site: Site) -> None:
+    def test_filter_button_shows_the_number_of_builders(self, page: Page, site: Site) -> None:
         page.set_viewport_size(PHONE)
         page.goto(f"{site.app}/builders/")
         page.get_by_role("button", name="Filters", exact=True).click()
@@ -101,7 +101,7 @@ class TestTargets:
     @pytest.mark.parametrize(
         "path", ("/", "/builders/", "/builders/?tier=3&q=app", f"/builders/{ZOFIA_SLUG}/", "/sign-in/")
     )
-    def test_controls_are_large_enough_for_fingers(self, touch_page: Page, site: Site, path: str) -> None:
+    def test_touch_targets_are_large_enough(self, touch_page: Page, site: Site, path: str) -> None:
         touch_page.goto(f"{site.app}{path}")
         filters = touch_page.get_by_role("button", name="Filters", exact=True)
         if filters.count():
@@ -110,7 +110,7 @@ class TestTargets:
 
 
 class TestPrint:
-    def test_builder_page_is_printed_on_two_pages_with_its_address(self, page: Page, site: Site) -> None:
+    def test_builder_page_prints_on_two_pages_with_its_url(self, page: Page, site: Site) -> None:
         page.goto(f"{site.app}/builders/{ZOFIA_SLUG}/")
         document = page.pdf(format="A4", prefer_css_page_size=True)
         assert 1 <= len(re.findall(rb"/Type\s*/Page\b", document)) <= 2

@@ -9,7 +9,7 @@ from config.environment import BASE_DIR
 
 #: Maximum size in bytes of all style sheets and scripts, uncompressed and without htmx.
 MAX_BYTES = 66_000
-#: The style sheet for paper, which browsers load last and do not wait for.
+#: The print style sheet, which does not block rendering.
 PRINT_FILE, MAX_PRINT_BYTES = BASE_DIR / "static" / "css" / "print.css", 2_500
 #: Files used only in the admin.
 ADMIN_FILES = {
@@ -24,7 +24,7 @@ def test_style_sheets_and_scripts_are_below_the_limit() -> None:
 
 
 @pytest.mark.django_db
-def test_style_sheet_for_paper_is_small_and_not_loaded_for_the_screen(client: Client) -> None:
+def test_print_style_sheet_is_small_and_not_loaded_for_screens(client: Client) -> None:
     assert PRINT_FILE.stat().st_size < MAX_PRINT_BYTES
     head = client.get("/sign-in/").content.decode()
     assert re.search(r'css/print[.\w]*css" media="print">', head)

@@ -161,12 +161,12 @@ def nonces_of(response: Any) -> set[str]:
 
 
 def is_embeddable(response: Any) -> bool:
-    """Return whether the response is the card that other sites may embed."""
+    """Return whether the response is the embeddable card."""
     return bool(response.wsgi_request.path.endswith("/card/") and response.status_code == 200)
 
 
 def assert_embeddable(response: Any) -> None:
-    """The card may be in a frame of any site, and may load only style sheets, fonts and images."""
+    """Assert that any site can frame the card, and that it can load only style sheets, fonts and images."""
     assert policy_of(response) == {
         **{name: ["'none'"] for name in ("default-src", "base-uri", "form-action")},
         **{name: ["'self'"] for name in ("style-src", "font-src")},
@@ -273,7 +273,7 @@ EXCEPTIONS = {
     "/admin/webhooks/webhookevent/news/": 204,  # No event is newer than the list.
     "/admin/r/1/{pk}/": 404,  # These objects have no public page.
 }
-# Only groups and synonyms can be added and deleted in the admin. Other rows are written by the code.
+# Only groups and synonyms can be added and deleted in the admin.
 CHANGEABLE = ("/admin/auth/group/", "/admin/profiles/searchsynonym/")
 EXCEPTIONS |= {
     url: 403
@@ -366,7 +366,7 @@ def test_static_files_have_nosniff(stranger: Client, path: str) -> None:
     assert response["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
-def test_other_sites_can_show_the_share_image(stranger: Client) -> None:
+def test_share_image_can_be_loaded_by_other_sites(stranger: Client) -> None:
     response = stranger.get("/static/img/share.png")
     assert response.getvalue()
     response.close()

@@ -34,7 +34,7 @@ def test_url_is_computed_once_unless_files_change(
     assert len(names) == computed
 
 
-def test_missing_file_is_an_error(storage: CachedUrlStorage) -> None:
+def test_missing_file_raises_an_error(storage: CachedUrlStorage) -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="Missing staticfiles manifest entry"):
             storage.url("css/other.css")

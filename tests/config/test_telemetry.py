@@ -1,4 +1,4 @@
-"""OpenTelemetry is off by default, and costs nothing then. tests/monitoring/traces.py tests what is sent."""
+"""OpenTelemetry is off by default. tests/monitoring/traces.py tests the exported data."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Joined writes are executed together, and before a statement that would read outdated rows."""
+"""Joined writes are executed together, before any statement that would read stale rows."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ def test_writes_of_several_tables_take_one_statement(
     assert (olive.name, profile.headline, AuditLog.objects.count()) == ("Oliwia", "New", 2)
 
 
-def test_query_of_a_written_table_finds_the_new_values(olive: User) -> None:
+def test_query_of_a_written_table_returns_the_new_values(olive: User) -> None:
     with joined():
         rename(olive, "Oliwia")
         assert User.objects.get().name == "Oliwia"
@@ -58,7 +58,7 @@ def test_query_of_a_written_table_finds_the_new_values(olive: User) -> None:
         assert AuditLog.objects.count() == 1
 
 
-def test_query_of_another_table_does_not_separate_the_writes(olive: User) -> None:
+def test_query_of_another_table_does_not_flush_the_writes(olive: User) -> None:
     with CaptureQueriesContext(connection) as queries, joined():
         rename(olive, "Oliwia")
         assert not EndedSession.objects.exists()
@@ -66,7 +66,7 @@ def test_query_of_another_table_does_not_separate_the_writes(olive: User) -> Non
     assert len(queries) == 2
 
 
-def test_row_that_is_written_twice_ends_with_its_last_values(olive: User) -> None:
+def test_last_write_to_a_row_wins(olive: User) -> None:
     with joined():
         rename(olive, "Oliwia")
         olive.username = "olive"
@@ -77,7 +77,7 @@ def test_row_that_is_written_twice_ends_with_its_last_values(olive: User) -> Non
     assert (olive.name, olive.username) == ("Olga", "olive")
 
 
-def test_rows_with_other_fields_are_written_too(olive: User) -> None:
+def test_rows_with_different_fields_are_written(olive: User) -> None:
     vera = UserFactory.create(name="Vera")
     with joined():
         rename(olive, "Oliwia")
@@ -86,7 +86,7 @@ def test_rows_with_other_fields_are_written_too(olive: User) -> None:
     assert set(User.objects.values_list("name", "username")) == {("Oliwia", olive.username), ("Vera", "vera")}
 
 
-def test_savepoint_that_is_rolled_back_keeps_earlier_writes(olive: User) -> None:
+def test_rolled_back_savepoint_keeps_earlier_writes(olive: User) -> None:
     with joined():
         rename(olive, "Oliwia")
         with suppress(RuntimeError), transaction.atomic():
@@ -96,7 +96,7 @@ def test_savepoint_that_is_rolled_back_keeps_earlier_writes(olive: User) -> None
     assert (olive.name, EndedSession.objects.count()) == ("Oliwia", 0)
 
 
-def test_writes_before_a_savepoint_survive_its_rollback(olive: User) -> None:
+def test_flushed_writes_before_a_savepoint_survive_its_rollback(olive: User) -> None:
     with joined():
         rename(olive, "Oliwia")
         with suppress(RuntimeError), transaction.atomic():
@@ -105,7 +105,7 @@ def test_writes_before_a_savepoint_survive_its_rollback(olive: User) -> None:
     assert User.objects.get().name == "Oliwia"
 
 
-def test_savepoint_that_is_rolled_back_discards_its_writes(olive: User) -> None:
+def test_rolled_back_savepoint_discards_its_writes(olive: User) -> None:
     with joined():
         audit(olive)
         with suppress(RuntimeError), transaction.atomic():
@@ -115,7 +115,7 @@ def test_savepoint_that_is_rolled_back_discards_its_writes(olive: User) -> None:
     assert (User.objects.get().name, AuditLog.objects.count()) == ("Olive", 1)
 
 
-def test_savepoint_that_is_rolled_back_discards_the_writes_of_inner_savepoints(olive: User) -> None:
+def test_rolled_back_savepoint_discards_writes_of_inner_savepoints(olive: User) -> None:
     with joined(), suppress(RuntimeError), transaction.atomic():
         with transaction.atomic():
             rename(olive, "Oliwia")
@@ -123,13 +123,13 @@ def test_savepoint_that_is_rolled_back_discards_the_writes_of_inner_savepoints(o
     assert User.objects.get().name == "Olive"
 
 
-def test_savepoint_that_succeeds_keeps_its_writes(olive: User) -> None:
+def test_successful_savepoint_keeps_its_writes(olive: User) -> None:
     with joined(), transaction.atomic():
         rename(olive, "Oliwia")
     assert User.objects.get().name == "Oliwia"
 
 
-def test_failed_block_writes_nothing_and_ends(olive: User) -> None:
+def test_failed_block_discards_its_writes_and_is_closed(olive: User) -> None:
     with suppress(RuntimeError), joined():
         rename(olive, "Oliwia")
         raise RuntimeError
@@ -138,7 +138,7 @@ def test_failed_block_writes_nothing_and_ends(olive: User) -> None:
     assert User.objects.get().name == "Ola"
 
 
-def test_nested_block_leaves_its_writes_to_the_outer_block(
+def test_nested_block_defers_its_writes_to_the_outer_block(
     olive: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(1), joined():
@@ -148,7 +148,7 @@ def test_nested_block_leaves_its_writes_to_the_outer_block(
     assert AuditLog.objects.count() == 1
 
 
-def test_writes_can_join_an_insert(olive: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_writes_are_combined_with_an_insert(olive: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     session = EndedSession(session_id="sess_1", clerk_id="user_1", ended_at=MOMENT)
     with django_assert_num_queries(1), joined():
         rename(olive, "Oliwia")

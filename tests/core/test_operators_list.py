@@ -1,4 +1,4 @@
-"""The design that all admin lists share: filters as links, active filters as chips, and labelled cells."""
+"""The shared design of admin lists: filters as links, active filters as chips, and labelled cells."""
 
 import re
 from typing import Any
@@ -59,13 +59,13 @@ class TestLists:
         assert 'href="?">Clear all</a>' in response.content.decode()
         assert "Clear all" not in operator.get(USERS).content.decode()
 
-    def test_long_filters_are_folded(self, operator: Client) -> None:
+    def test_long_filters_are_collapsed(self, operator: Client) -> None:
         text = operator.get(f"{AUDIT}?action__exact=USER_CREATED").content.decode()
         [menu] = re.findall(r'<details class="filter-menu">.*?</details>', text, re.DOTALL)
         assert re.sub(r"<[^>]*>", "", menu.partition("</summary>")[0]).strip() == "User Created"
         assert menu.count("<a ") == len(AuditLog.Action) + 1
 
-    def test_filters_of_links_on_other_pages_are_shown_as_chips_only(self, operator: Client) -> None:
+    def test_filters_set_by_links_are_shown_only_as_chips(self, operator: Client) -> None:
         response = operator.get(f"{AUDIT}?target=accounts.user:1")
         assert chips(response) == {"changed object: accounts.user:1": "?"}
         assert 'filter-group__title" id="filter-1"' not in response.content.decode()
@@ -80,11 +80,11 @@ class TestLists:
 
 
 class TestStates:
-    def test_user_without_access_shows_the_reason(self, operator: Client) -> None:
+    def test_user_without_access_is_shown_with_the_reason(self, operator: Client) -> None:
         UserFactory.create(banned=True)
         assert '<span class="state is-neutral">' in operator.get(USERS).content.decode()
 
-    def test_open_conflict_needs_attention(self, operator: Client) -> None:
+    def test_open_conflict_is_marked_as_needing_attention(self, operator: Client) -> None:
         user, other = UserFactory.create(), UserFactory.create()
         IdentityConflict.objects.create(kind=IdentityConflict.Kind.POSSIBLE, user=user, other=other)
         text = operator.get(LISTS["accounts.identityconflict"]).content.decode()

@@ -105,7 +105,7 @@ def test_redact_traceback_accepts_a_truncated_traceback() -> None:
         ('null value in column "headline" of relation "profiles_builderprofile"', None),
     ),
 )
-def test_names_of_our_code_and_of_clerk_are_kept(text: str, expected: str | None) -> None:
+def test_names_from_the_code_and_clerk_are_kept(text: str, expected: str | None) -> None:
     assert redaction.redact_error(text) == (expected or text)
 
 
@@ -132,7 +132,7 @@ def test_values_that_look_like_names_are_hidden(text: str, expected: str) -> Non
     assert redaction.redact_error(text) == expected
 
 
-def test_all_keys_that_the_parsers_read_are_kept() -> None:
+def test_payload_keys_read_by_parsers_are_kept() -> None:
     """The keys are the constants in calls such as `read(data, "first_name", str)` and `data.get("id")`."""
     folder = Path(fields.__file__).parent
     keys = {

@@ -1,4 +1,4 @@
-"""Every kind of event, each with the events before it. Tests and benchmarks measure the cost of the last one."""
+"""Every kind of event, with its preceding events. Tests and benchmarks measure only the last event."""
 
 from collections.abc import Callable
 from datetime import timedelta

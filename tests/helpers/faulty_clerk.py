@@ -1,4 +1,4 @@
-"""A proxy in front of the stand-in for Clerk that fails in different ways."""
+"""A proxy for the Clerk stand-in that simulates failures."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.local.clerk.standin import StandIn
 
-#: Longer than the product waits for any request.
+#: Longer than any request timeout of the product.
 SLOW_S = 12.0
 STATUS = {"unavailable": 503, "refusing": 401}
 FORWARDED = ("authorization", "content-type", "clerk-api-version")
@@ -19,7 +19,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *args: Any) -> None:
-        """Ignore clients that close their connection early, such as diagnostic checks of the port."""
+        """Ignore clients that disconnect early, such as port checks."""
 
 
 class FaultyClerk:
@@ -53,7 +53,7 @@ class FaultyClerk:
                     self.end_headers()
                     self.wfile.write(content)
                 except OSError:
-                    pass  # the client did not wait for a slow answer
+                    pass  # the client timed out
 
             do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815  # the names of the base class
 

@@ -1,4 +1,4 @@
-"""gunicorn's configuration for tests: as in production, but without threads that write to the shared database."""
+"""Gunicorn configuration for tests. Same as production, but without threads that write to the shared database."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from config.gunicorn import *  # noqa: F403
 
 
 def post_worker_init(worker: object) -> None:  # type: ignore[no-redef]  # the one of production starts threads
-    """Neither open alerts nor write counts of requests, because other tests share the database."""
+    """Disable alerts and request counts, because other tests share the database."""
     from webhooks.inbox import background_counts
 
     background_counts.FLUSH_DELAY_S = 24 * 3600.0

@@ -1,6 +1,6 @@
-"""Settings and URLs of a site whose process is killed after the commit and before its responses, once for each event.
+"""Settings of a site that is killed once per event, after the commit and before the response.
 
-An event whose svix-id starts with `KILLING` kills the process that has stored it. Its repeats are answered.
+An event whose svix-id starts with `KILLING` kills the process that stored it. Repeated deliveries succeed.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Cause each kind of trouble in a running system, cure it, and compare what operators see: `make alarms`.
+"""Trigger and resolve each kind of problem in a running system, and compare what operators see: `make alarms`.
 
 gunicorn and a queue worker run as in production. After each cause, the dashboard, the alert, its notification and the
 metrics must agree within a minute. After each cure, they must agree that the trouble is over. The tests take several
@@ -33,7 +33,7 @@ def system(database_url: str, tmp_path: Path) -> Iterator[System]:
 
 
 def cause(system: System, *names: str) -> None:
-    """Cause the troubles, and wait until operators see all of them."""
+    """Trigger the problems, and wait until all of them are reported."""
     troubles = [TROUBLES[name] for name in names]
     for trouble in troubles:
         trouble.cause(system)
@@ -41,7 +41,7 @@ def cause(system: System, *names: str) -> None:
 
 
 def cure(system: System, *names: str) -> None:
-    """Cure the troubles, and wait until operators see that all of them are over."""
+    """Fix the problems, and wait until all of them are reported as resolved."""
     troubles = [TROUBLES[name] for name in names]
     for trouble in troubles:
         trouble.cure(system)
@@ -52,7 +52,7 @@ def test_site_with_three_events_per_week(system: System) -> None:
     seed(three_per_week, timezone.now() - 3 * DAY)
     system.start_worker(RECONCILE_CRON=NEVER)
 
-    # Users were never compared with Clerk, which is unknown and not well.
+    # Users have never been compared with Clerk, so the signal is unknown.
     assert system.metrics(Alert.Rule.DRIFT)["signal"] == 1
     assert "All systems operational" not in system.status()
 

@@ -1,4 +1,4 @@
-"""A running system, as in production, and what its operators see: notifications, metrics and admin pages."""
+"""A production-like system, and its notifications, metrics and admin pages."""
 
 import html
 import os
@@ -34,19 +34,19 @@ from tests.settings import SECRET
 from webhooks.inbox.signatures import sign
 from webhooks.models import Alert
 
-#: Seconds after a cause or a cure until the dashboard, the alert, its notification and the metrics must show it.
+#: Seconds until the dashboard, the alert, its notification and the metrics must show a change.
 LIMIT_S = 60
 METRICS_TOKEN = "token-of-the-metrics-with-thirty-two-characters"
 #: The value of a broken signal in the metrics.
 BROKEN = 3
 WORKER = ["manage.py", "procrastinate", "worker"]
-#: Notifications after which operators believe that a problem exists.
+#: Kinds of notifications that report a problem.
 OPEN_KINDS = ("[Opened", "[New cause", "[Worse")
 
 
 @dataclass
 class System:
-    """The running processes, and the servers that they use."""
+    """The running processes and their servers."""
 
     svix: Svix
     receiver: Receiver
@@ -66,7 +66,7 @@ class System:
     audit_row: AuditLog | None = None
     locking: psycopg.Connection[Any] | None = None
 
-    # --- What troubles change ---
+    # --- Actions of problems ---
 
     def start_worker(self, **environ: str) -> None:
         known = self._latest_worker()
@@ -97,7 +97,7 @@ class System:
         Path(self.environ["FAKE_DISK_FREE"]).write_text(str(number))
 
     def set_faults(self, **faults: Any) -> None:
-        """Change faults of the stand-in for Clerk. The other faults stay as they are."""
+        """Change some faults of the Clerk stand-in. Other faults are kept."""
         self.faults |= faults
         assert self.stand_in.call("PATCH", "/local/settings", NO_FAULTS | self.faults)[0] == 200
 
@@ -142,18 +142,18 @@ class System:
             self.stop_repeating(name)
         self.stop_mail_server()
 
-    # --- What operators see ---
+    # --- Reports to operators ---
 
     def wait_until_reported(self, expected: Mapping[Alert.Rule, str]) -> None:
         """Wait until the dashboard, the alert, its notification and the metrics agree that the rules are broken."""
         self._wait(expected, lambda rule: self._is_reported(rule, expected[rule]), "is not reported everywhere")
 
     def wait_until_over(self, rules: Iterable[Alert.Rule]) -> None:
-        """Wait until all of these agree that the rules' problems are over."""
+        """Wait until all of these agree that the problems are resolved."""
         self._wait(rules, self._is_over, "is not over everywhere")
 
     def status(self) -> str:
-        """Return the sentence at the top of the dashboard."""
+        """Return the status sentence of the dashboard."""
         text = self.page("/admin/webhooks/dashboard/")
         found = re.search(r'<p class="status-summary.*?</p>', text, re.DOTALL)
         assert found, text
@@ -165,7 +165,7 @@ class System:
         return html.unescape(response.text)
 
     def submit(self, page: str, path: str = "", **fields: Any) -> str:
-        """Post a form on an admin page, to the page or another path, and return the page that follows."""
+        """Submit a form on an admin page, to the page itself or another path, and return the resulting page."""
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.admin.get(page).text)
         assert token, f"{page} has no form"
         response = self.admin.post(path or page, data={"csrfmiddlewaretoken": token[1], **fields})

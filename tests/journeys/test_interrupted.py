@@ -1,4 +1,4 @@
-"""Deliveries whose server is killed, or whose user or connection pool is blocked, are neither lost nor applied twice."""
+"""Deliveries are neither lost nor applied twice if the server is killed or a user or the connection pool is blocked."""
 
 import time
 from collections import Counter
@@ -27,7 +27,7 @@ MAX_ATTEMPTS = 30
 
 
 def deliver_until_answered(svix: Svix, message: tuple[dict[str, Any], str]) -> str:
-    """Send a delivery again, as Svix does, until the response is 200, and return its outcome."""
+    """Retry a delivery, like Svix, until the response is 200, and return the outcome."""
     for _ in range(MAX_ATTEMPTS):
         try:
             response = svix.deliver(*message)
@@ -40,7 +40,7 @@ def deliver_until_answered(svix: Svix, message: tuple[dict[str, Any], str]) -> s
     raise AssertionError(f"{message[1]} was not answered.")
 
 
-def test_process_killed_between_commit_and_responses(database_url: str, tmp_path: Path) -> None:
+def test_killed_process_neither_loses_nor_repeats_deliveries(database_url: str, tmp_path: Path) -> None:
     people = [person(roles=["BUILDER"]) for _ in range(DELIVERIES)]
     ids = [
         f"{KILLING}_{number}" if number % (DELIVERIES // KILLS) == 5 else new_svix_id() for number in range(DELIVERIES)
@@ -63,7 +63,7 @@ def test_process_killed_between_commit_and_responses(database_url: str, tmp_path
     assert trails == Counter(ids)
 
 
-def test_locked_user_and_exhausted_pool_end_in_503_and_lose_nothing(database_url: str, tmp_path: Path) -> None:
+def test_locked_user_and_exhausted_pool_return_503_without_data_loss(database_url: str, tmp_path: Path) -> None:
     """One user is locked for longer than the lock timeout, and its deliveries use all connections of the process."""
     locked, others = person(), [person() for _ in range(8)]
     with (

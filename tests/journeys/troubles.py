@@ -1,4 +1,4 @@
-"""The troubles of a running site: how each is caused and cured, and the rule that reports it."""
+"""Problems of a running site: how to trigger and fix each problem, and the rule that reports it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ WORKING_HANDLER, WORKING_EXPORT = "DROP FUNCTION IF EXISTS refuse CASCADE", "DRO
 @dataclass(frozen=True)
 class Trouble:
     """Attributes:
-    words: a part of the summary that operators see.
+    words: a part of the summary shown to operators.
     """
 
     rule: Alert.Rule
@@ -49,7 +49,7 @@ class Trouble:
 
 
 def restore_database(system: System) -> None:
-    """Remove the triggers, which would fail later tests if this test was interrupted."""
+    """Remove the triggers, so that an interrupted test does not break later tests."""
     system.execute(f"{WORKING_HANDLER}; {WORKING_EXPORT}")
 
 
@@ -61,7 +61,7 @@ def created() -> dict[str, object]:
 
 
 def deliver(system: System) -> None:
-    """Deliver an event that changes no user, so that the users here still equal those at Clerk."""
+    """Deliver an event that changes no user, so that local users still match Clerk."""
     assert system.post(samples.event("role.created", {"id": "role_1"}, occurred_at=timezone.now())) == 200
 
 
@@ -70,7 +70,7 @@ def deliver_with_wrong_secret(system: System) -> None:
 
 
 def deliver_from_the_future(system: System) -> None:
-    """Deliver an event as if the clock here were ten minutes behind Clerk's."""
+    """Deliver an event as if the local clock were ten minutes behind Clerk's."""
     assert system.post(created(), at=timezone.now() + timedelta(minutes=10)) == 400
 
 
@@ -207,7 +207,7 @@ def crash_workers(system: System) -> None:
 
 
 def change_audit_row(system: System) -> None:
-    """Change a sealed row without triggers, as only the owner of the database can."""
+    """Change a sealed row with triggers disabled, which only the database owner can do."""
     record(AuditLog.Action.USER_UPDATED, actor=SYSTEM, target=UserFactory.create(), reason="none")
     system.audit_row = AuditLog.objects.latest("pk")
     sealed = AuditSeal.objects.filter(max_id__gte=system.audit_row.pk)

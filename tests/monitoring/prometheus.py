@@ -1,4 +1,4 @@
-"""Run Prometheus's own tool on the files in docs/monitoring/: the syntax, and unit tests of every alert.
+"""Run promtool on the files in docs/monitoring/: syntax checks, and unit tests of every alert.
 
 The module is not named test_*, because it needs promtool, which `make test` does not require. `make monitoring` runs it.
 """
@@ -76,7 +76,7 @@ def test_rules_are_valid() -> None:
 
 
 def test_configuration_is_valid(tmp_path: Path) -> None:
-    """The configuration refers to a file with the token, which exists only on the server."""
+    """The configuration references a token file that exists only on the server."""
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     token = tmp_path / "token"
     token.touch()
@@ -89,7 +89,7 @@ def test_configuration_is_valid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rule", Alert.Rule)
-def test_alert_fires_after_a_minute_and_ends_with_its_signal(rule: Alert.Rule, tmp_path: Path) -> None:
+def test_alert_fires_after_a_minute_and_resolves_with_its_signal(rule: Alert.Rule, tmp_path: Path) -> None:
     alert, threshold = rules()[rule], THRESHOLDS.get(rule, BROKEN)
     run_unit_tests(
         tmp_path,
@@ -98,7 +98,7 @@ def test_alert_fires_after_a_minute_and_ends_with_its_signal(rule: Alert.Rule, t
             alert,
             {"1m30s": False, "2m30s": False, "3m30s": True, "6m30s": True, "7m30s": False},
         ),
-        # Degraded and unknown signals do not fire, and neither does any other rule's signal.
+        # Degraded and unknown signals do not fire, and other rules' signals do not either.
         unit_test({signal(rule): values(threshold - 1), signal("other"): values(BROKEN)}, alert, {"5m": False}),
     )
 
@@ -110,7 +110,7 @@ def test_two_scraped_hosts_fire_one_alert(rule: Alert.Rule, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("rule", Alert.Rule)
-def test_severity_is_the_same_as_in_the_application(rule: Alert.Rule) -> None:
+def test_severity_matches_the_application(rule: Alert.Rule) -> None:
     assert rules()[rule]["labels"]["severity"] == SEVERITIES[rule]
 
 

@@ -1,4 +1,4 @@
-"""Traces and metrics of a running web server, as a collector receives them over OTLP.
+"""Traces and metrics exported by a running web server over OTLP.
 
 The module is not named test_*, because it needs the packages of requirements/otel.txt. `make monitoring` runs it.
 """
@@ -90,9 +90,7 @@ def attributes(span: Any) -> dict[str, Any]:
     return {each.key: each.value.string_value or each.value.int_value for each in span.attributes}
 
 
-def test_webhook_is_traced_with_its_statements_and_without_personal_data(
-    site: httpx.Client, collector: Collector
-) -> None:
+def test_webhook_trace_contains_statements_but_no_personal_data(site: httpx.Client, collector: Collector) -> None:
     zofia = person(first_name="Zofia", email="zofia@example.com")
     for number in range(2):
         answer = Svix(site).deliver(samples.user_event("user.created", zofia), f"msg_{number}")

@@ -237,7 +237,7 @@ def test_dead_event_links_to_its_runbook(webhook: WebhookClient, operator: Clien
     assert runbook_url in html(operator, event)
 
 
-def test_unknown_event_is_not_found(operator: Client) -> None:
+def test_unknown_event_returns_not_found(operator: Client) -> None:
     for pk in ("404", "nonsense", "9" * 40):
         response = operator.get(f"/admin/webhooks/webhookevent/{pk}/change/")
         assert response.status_code == 404

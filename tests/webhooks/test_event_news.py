@@ -27,7 +27,7 @@ def operator() -> Client:
 
 
 def open_list(browser: Client, query: str = "") -> str:
-    """Return the position that a loaded page has seen."""
+    """Return the position of a freshly loaded page."""
     [seen] = re.findall(r'data-seen="([0-9.]+)"', browser.get(LIST + query).content.decode())
     return str(seen)
 
@@ -41,7 +41,7 @@ def listed(text: str) -> list[int]:
 
 
 class TestUnchangedList:
-    def test_unchanged_list_costs_one_small_statement(self, operator: Client) -> None:
+    def test_unchanged_list_executes_one_small_statement(self, operator: Client) -> None:
         event()
         seen = open_list(operator)
         with CaptureQueriesContext(connection) as captured:
@@ -84,7 +84,7 @@ class TestFirstPage:
         ]
         assert versions[0] != versions[1]
 
-    def test_event_committed_after_a_later_one_is_not_missed(self, operator: Client) -> None:
+    def test_late_commit_is_not_missed(self, operator: Client) -> None:
         """The event's transaction is open while another session reads the position in a later transaction."""
         other_session = connection.copy()
         with transaction.atomic():
@@ -115,7 +115,7 @@ class TestOtherPages:
         event()
         assert "new event" not in poll(operator, seen, "?state=dead").content.decode()
 
-    def test_number_grows_with_further_requests(self, operator: Client) -> None:
+    def test_number_of_new_events_grows_between_requests(self, operator: Client) -> None:
         seen = open_list(operator, "?state=processed")
         for number in ("1 new event<", "2 new events<"):
             event()
@@ -123,7 +123,7 @@ class TestOtherPages:
             assert number in text
             seen = re.findall(r'data-seen="([0-9.]+)"', text)[0]
 
-    def test_large_numbers_are_rounded(self, operator: Client) -> None:
+    def test_large_numbers_are_capped(self, operator: Client) -> None:
         seen = open_list(operator, "?state=processed")
         for _ in range(100):
             event()
@@ -135,5 +135,5 @@ class TestPermission:
         response = poll(signed_in(UserFactory.create(client=True)), "1.1")
         assert response.headers["HX-Redirect"].startswith("/admin/login/")
 
-    def test_only_reading_methods_are_allowed(self, operator: Client) -> None:
+    def test_only_safe_methods_are_allowed(self, operator: Client) -> None:
         assert operator.post(NEWS).status_code == 405

@@ -1,4 +1,4 @@
-"""Repairs are reached from the side bar, from alerts, from runbooks and from the figures of the dashboard."""
+"""Links to repairs from the sidebar, alerts, runbooks and dashboard figures."""
 
 import html
 import re
@@ -30,7 +30,7 @@ def links(text: str) -> list[str]:
     return [html.unescape(url) for url in re.findall(r'href="([^"]*)"', text)]
 
 
-def test_every_repair_leads_to_a_page_with_the_filter_applied(operator: Client) -> None:
+def test_every_repair_links_to_a_filtered_page(operator: Client) -> None:
     page = operator.get("/admin/webhooks/repairs/").content.decode()
     for _label, entries in GROUPS:
         for entry in entries:
@@ -42,7 +42,7 @@ def test_every_repair_leads_to_a_page_with_the_filter_applied(operator: Client) 
 
 
 @pytest.mark.parametrize("rule", Alert.Rule)
-def test_alert_leads_to_its_repairs(operator: Client, rule: Alert.Rule) -> None:
+def test_alert_links_to_its_repairs(operator: Client, rule: Alert.Rule) -> None:
     figures = {"value": 1, "notified_value": 1, "worst_value": 1, "facts": {}}
     alert = Alert.objects.create(rule=rule, summary="x", **figures)
     found = links(operator.get(f"/admin/webhooks/alert/{alert.pk}/change/").content.decode())
@@ -51,14 +51,14 @@ def test_alert_leads_to_its_repairs(operator: Client, rule: Alert.Rule) -> None:
 
 
 @pytest.mark.parametrize("name", BY_RUNBOOK)
-def test_runbook_leads_to_its_repairs(operator: Client, name: str) -> None:
+def test_runbook_links_to_its_repairs(operator: Client, name: str) -> None:
     assert runbooks.exists(name)
     found = links(operator.get(f"/admin/webhooks/alert/runbooks/{name}/").content.decode())
     assert {str(url) for _label, url in BY_RUNBOOK[name]} <= set(found)
 
 
 @pytest.mark.parametrize("book", sorted(path.stem for path in runbooks.FOLDER.glob("*.md")))
-def test_links_of_runbooks_to_the_admin_exist(operator: Client, book: str) -> None:
+def test_admin_links_in_runbooks_exist(operator: Client, book: str) -> None:
     found = links(operator.get(f"/admin/webhooks/alert/runbooks/{book}/").content.decode())
     for url in found:
         if url.startswith("/admin/"):
@@ -68,7 +68,7 @@ def test_links_of_runbooks_to_the_admin_exist(operator: Client, book: str) -> No
                 pytest.fail(f"{book} links to {url}, which does not exist.")
 
 
-def test_figures_of_the_dashboard_lead_to_their_lists(operator: Client) -> None:
+def test_dashboard_figures_link_to_their_lists(operator: Client) -> None:
     event(NOW)
     counter = RejectionCounter()
     counter.count("bad_signature")
@@ -84,7 +84,7 @@ def test_figures_of_the_dashboard_lead_to_their_lists(operator: Client) -> None:
     assert 'id="rejected-1" href="/admin/webhooks/rejections/"' in page
 
 
-def test_lists_behind_figures_apply_their_filter(operator: Client) -> None:
+def test_lists_linked_from_figures_are_filtered(operator: Client) -> None:
     now = timezone.now()
     for state in MetadataPush.State:
         MetadataPush.objects.create(
@@ -108,7 +108,7 @@ def test_rejected_requests_offer_no_test_delivery() -> None:
     assert "/admin/webhooks/repairs/test-delivery/" not in urls
 
 
-def test_reason_of_a_dry_run_is_carried_to_the_replay(operator: Client) -> None:
+def test_replay_form_is_prefilled_with_the_dry_run_reason(operator: Client) -> None:
     replay = Replay.objects.create(
         requested_by=UserFactory.create(admin=True),
         reason="The handler was fixed",

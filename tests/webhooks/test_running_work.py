@@ -1,4 +1,4 @@
-"""The progress of long runs on every page of the admin."""
+"""Progress of long runs on every admin page."""
 
 from datetime import timedelta
 from typing import Any
@@ -39,7 +39,7 @@ def progress(browser: Client) -> str:
 
 
 class TestProgress:
-    def test_replay_shows_its_progress_and_links_to_its_page(self) -> None:
+    def test_running_replay_is_shown_with_progress_and_link(self) -> None:
         replay = start_replay()
         text = progress(with_password())
         assert f'<a href="/admin/webhooks/replay/{replay.pk}/change/">Replay</a>' in text
@@ -47,12 +47,12 @@ class TestProgress:
         assert "500 of 2,000" in text
 
     @pytest.mark.parametrize("state", ("running", "paused"))
-    def test_reconciliation_of_all_users_shows_its_progress(self, state: str) -> None:
+    def test_full_reconciliation_is_shown_with_progress(self, state: str) -> None:
         Reconciliation.objects.create(kind="full", state=state, compared=10, clerk_total=40, dry_run=True)
         text = progress(with_password())
         assert '<progress aria-label="Reconciliation (dry run)" value="10" max="40"></progress>' in text
 
-    def test_running_verification_of_the_audit_log_is_shown(self) -> None:
+    def test_running_audit_verification_is_shown(self) -> None:
         job_id = verify_audit_log.configure(queueing_lock=None).defer(timestamp=0)
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id")
@@ -62,7 +62,7 @@ class TestProgress:
             )
         assert "Verification of the audit log" in progress(with_password())
 
-    def test_work_that_is_not_running_is_not_shown(self) -> None:
+    def test_inactive_work_is_not_shown(self) -> None:
         start_replay(state="done", finished_at=timezone.now())
         Reconciliation.objects.create(kind="full", state="finished", finished_at=timezone.now())
         Reconciliation.objects.create(kind="full", started_at=timezone.now() - timedelta(days=2))
@@ -73,7 +73,7 @@ class TestProgress:
 
 
 class TestCost:
-    def test_pages_need_no_statement_and_requests_share_one(
+    def test_pages_execute_no_statement_and_requests_share_one(
         self, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         browser = with_password()
@@ -84,5 +84,5 @@ class TestCost:
             browser.get(URL)
         assert f'data-url="{URL}"' in browser.get("/admin/webhooks/replay/").content.decode()
 
-    def test_login_page_does_not_ask_for_progress(self) -> None:
+    def test_login_page_does_not_poll_for_progress(self) -> None:
         assert "running-work" not in Client().get("/admin/login/").content.decode()

@@ -46,7 +46,7 @@ def test_job_of_a_killed_worker_is_requeued(monkeypatch: pytest.MonkeyPatch, cap
     assert caplog.text == ""
 
 
-def test_job_that_keeps_killing_workers_is_abandoned_and_recorded(
+def test_job_that_repeatedly_kills_workers_is_abandoned_and_recorded(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The job cannot record the problem itself."""

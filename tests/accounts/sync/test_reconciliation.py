@@ -80,7 +80,7 @@ def test_second_run_finds_and_writes_nothing(clerk: StandIn, django_assert_num_q
     user_queries = [
         query["sql"] for query in captured if "accounts_user" in query["sql"] or "profiles_" in query["sql"]
     ]
-    # One page of users, the metadata of their profiles, users without a sign-up time, and accounts from before Clerk.
+    # One page of users, their profiles' metadata, users without a sign-up time, and accounts created before Clerk.
     assert len(user_queries) == 4
 
 

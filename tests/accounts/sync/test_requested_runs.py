@@ -1,4 +1,4 @@
-"""Admins compare one person or everybody with Clerk from the admin, as a dry run first."""
+"""Comparison of one user or all users with Clerk, started in the admin."""
 
 from typing import Any
 
@@ -39,8 +39,8 @@ def run(report: Reconciliation) -> Reconciliation:
 
 
 @pytest.mark.parametrize("by", ("id", "email"))
-def test_person_without_an_event_is_found_and_then_fetched(admin: Client, clerk: StandIn, by: str) -> None:
-    """The reason is typed once, and the dry run changes nothing."""
+def test_user_without_events_is_compared_and_then_repaired(admin: Client, clerk: StandIn, by: str) -> None:
+    """The repair reuses the reason of the dry run, which changes nothing."""
     vera = clerk.create(first_name="Vera", email="vera@example.com")
     wanted = vera["id"] if by == "id" else "Vera@Example.com"
     dry_run = run(start(admin, person=wanted))
@@ -57,7 +57,7 @@ def test_person_without_an_event_is_found_and_then_fetched(admin: Client, clerk:
     assert [(row.details or {})["dry_run"] for row in rows] == [True, False]
 
 
-def test_email_address_is_not_kept(admin: Client, clerk: StandIn) -> None:
+def test_email_address_is_not_stored(admin: Client, clerk: StandIn) -> None:
     vera = clerk.create(email="vera@example.com")
     assert run(start(admin, person="vera@example.com")).wanted == vera["id"]
     unknown = run(start(admin, person="nobody@example.com"))
@@ -67,14 +67,14 @@ def test_email_address_is_not_kept(admin: Client, clerk: StandIn) -> None:
     assert not ProcrastinateJob.objects.filter(args__icontains="example.com").exists()
 
 
-def test_person_who_was_deleted_at_clerk_is_found_by_email(admin: Client, clerk: StandIn) -> None:
+def test_user_deleted_in_clerk_is_found_by_email(admin: Client, clerk: StandIn) -> None:
     vera = UserFactory.create(email="vera@example.com", clerk_id="user_gone")
     report = run(start(admin, person="vera@example.com", action="run"))
     vera.refresh_from_db()
     assert (report.deleted, vera.deleted_at is not None) == (1, True)
 
 
-def test_everybody_is_compared_without_changes_and_then_repaired(admin: Client, clerk: StandIn) -> None:
+def test_all_users_are_compared_in_dry_run_and_then_repaired(admin: Client, clerk: StandIn) -> None:
     created = [clerk.create(first_name=f"Person {number}")["id"] for number in range(3)]
     dry_run = run(start(admin, scope="all", person=""))
     assert (dry_run.kind, dry_run.state, dry_run.missing) == ("full", State.FINISHED, 3)
@@ -85,7 +85,7 @@ def test_everybody_is_compared_without_changes_and_then_repaired(admin: Client, 
     assert User.objects.filter(clerk_id__in=created).count() == 3
 
 
-def test_interrupted_run_continues_from_its_cursor(
+def test_interrupted_run_resumes_from_its_cursor(
     admin: Client, clerk: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
@@ -123,7 +123,7 @@ def test_run_waits_for_another_run(admin: Client, clerk: StandIn, monkeypatch: p
     assert (report.state, report.error) == (State.FAILED, "Another reconciliation is already running.")
 
 
-def test_error_of_clerk_is_shown_in_the_report(admin: Client, clerk: StandIn) -> None:
+def test_clerk_error_is_shown_in_the_report(admin: Client, clerk: StandIn) -> None:
     clerk.call("PATCH", "/local/settings", {"api_refuse_percent": 100})
     report = run(start(admin, person="user_any"))
     assert report.state == State.FAILED
@@ -133,7 +133,7 @@ def test_error_of_clerk_is_shown_in_the_report(admin: Client, clerk: StandIn) ->
 
 
 @pytest.mark.parametrize("person", ("", "Vera", "user_1/../../x", "a@b", "user_\x00"))
-def test_invalid_person_is_rejected(admin: Client, settings: Settings, person: str) -> None:
+def test_invalid_user_is_rejected(admin: Client, settings: Settings, person: str) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_any"
     response = admin.post(URL, {"scope": "person", "person": person, "reason": "x", "action": "run"})
     assert response.status_code == 200
@@ -147,7 +147,7 @@ def test_missing_secret_key_is_explained(admin: Client, settings: Settings) -> N
     assert "CLERK_SECRET_KEY is not set" in response.content.decode()
 
 
-def test_running_report_polls_and_a_finished_report_reloads(admin: Client) -> None:
+def test_running_report_polls_and_finished_report_reloads(admin: Client) -> None:
     report = Reconciliation.objects.create(kind="full", compared=500, clerk_total=2000, reason="x")
     page = admin.get(f"/admin/accounts/reconciliation/{report.pk}/change/").content.decode()
     assert "500 of 2000 people compared." in page
@@ -162,8 +162,8 @@ def test_only_finished_dry_runs_can_be_repeated(admin: Client) -> None:
     assert Reconciliation.objects.count() == 1
 
 
-def test_second_admin_gets_the_run_of_the_first(admin: Client) -> None:
-    """A failed repair can be started again."""
+def test_second_request_returns_the_queued_run(admin: Client) -> None:
+    """A failed repair can be restarted."""
     now = timezone.now()
     dry_run = Reconciliation.objects.create(
         kind="full", dry_run=True, reason="x", state=State.FINISHED, finished_at=now, missing=1

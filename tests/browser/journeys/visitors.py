@@ -17,7 +17,7 @@ def cards(page: Page) -> Locator:
 
 
 def add_headline(scenario: Scenario, name: str) -> None:
-    """Create a builder, and add a headline, because the directory does not list pages without one."""
+    """Create a builder with a headline, because the directory does not list pages without a headline."""
     page = scenario.open_tab(scenario.create_user(name, "BUILDER"))
     page.goto(f"{scenario.page_url(name)}edit/introduction/")
     page.get_by_label("Headline").fill("Apps for foresters")
@@ -89,7 +89,7 @@ def test_search_and_filter_the_directory(scenario: Scenario) -> None:
 
 
 def show_more(page: Page, scenario: Scenario) -> None:
-    """Show the second page. With JavaScript, it is appended, has an address, and receives the focus."""
+    """Show the second page. With JavaScript, it is appended, focused and given a URL."""
     first_page = cards(page).all_text_contents()
     page.get_by_role("link", name="Show more builders").click()
     if scenario.device.scripts:

@@ -1,4 +1,4 @@
-"""With LOG_FORMAT=json, processes print nothing but JSON lines."""
+"""With LOG_FORMAT=json, processes print only JSON lines."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 UNREACHABLE = "postgresql://app@127.0.0.1:1/app"
 DANGEROUS = {"LOCAL_MODE": "0", "DJANGO_SETTINGS_MODULE": "config.settings", "SECRET_KEY": "short"}
-#: Commands that print something outside the log, with a part of it.
+#: Commands that print outside the log, with part of their output.
 COMMANDS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "unknown command": (["nonsense"], {}, "Unknown command"),
     "invalid argument": (["retry_event"], {}, "CommandError: Enter the IDs"),
@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[list[str], dict[str, str], str]] = {
 
 
 def parse(text: str) -> list[dict[str, Any]]:
-    """Parse every line. The error shows the line that is not JSON."""
+    """Parse every line. A failure shows the line that is not JSON."""
     found = []
     for line in filter(str.strip, text.splitlines()):
         try:
@@ -91,7 +91,7 @@ def test_gunicorn_reports_invalid_settings_as_json(name: str, value: str) -> Non
     assert any(name in line["message"] for line in parse(result.stderr + result.stdout))
 
 
-def test_uncaught_exception_is_one_line_with_its_stack_and_without_values(database_url: str) -> None:
+def test_uncaught_exception_is_one_redacted_line_with_stack(database_url: str) -> None:
     script = "import manage, sys; sys.argv[1:] = ['check']; from django.core.management import base\n"
     script += "import os\ndef fail(*args, **options): raise ValueError(os.environ['PRIVATE'])\n"
     script += "base.BaseCommand.check = fail; manage.main()"
@@ -109,7 +109,7 @@ def test_uncaught_exception_is_one_line_with_its_stack_and_without_values(databa
     assert "olive" not in result.stderr
 
 
-def test_stream_joins_parts_of_a_line_and_keeps_json() -> None:
+def test_stream_joins_partial_lines_and_keeps_json() -> None:
     output = StringIO()
     stream = JsonLines(output, logging.ERROR)
     for part in ("first ", "line\n\nsec", 'ond\n{"a": 1}\n'):

@@ -1,6 +1,6 @@
-"""Replace the free space of all disks by the number of bytes in the file FAKE_DISK_FREE, if the file exists.
+"""Report the number of bytes in the file FAKE_DISK_FREE as the free space of all disks, if the file exists.
 
-Python imports this module at start-up if its folder is in PYTHONPATH.
+Python imports this module at start-up if its folder is on PYTHONPATH.
 """
 
 import os

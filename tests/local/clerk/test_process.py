@@ -32,7 +32,7 @@ class TestProcess:
             assert stand_in.stop(signal.SIGINT) < 4
             assert stand_in.process.returncode == 0
 
-    def test_simultaneous_first_requests_get_the_same_key(self, tmp_path: Path) -> None:
+    def test_concurrent_first_requests_return_the_same_key(self, tmp_path: Path) -> None:
         """Otherwise the product rejects its own secret key, because the published key belongs to no instance."""
         with StandIn(tmp_path, "http://127.0.0.1:9/") as stand_in, ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: stand_in.request("GET", "/.well-known/jwks.json")[2], range(8)))

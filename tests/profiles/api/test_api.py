@@ -124,7 +124,7 @@ class TestList:
         assert (second["next"], second["next_before"]) == (None, None)
         assert all(one.keys() == SUMMARY for one in first["results"])
 
-    def test_response_contains_the_corrected_text_and_how_builders_match(self) -> None:
+    def test_response_contains_corrected_query_and_kind_of_match(self) -> None:
         BuilderProfileFactory.create(skills=["Django"])
         vocabulary.rebuild()
         searches = {"": None, "?q=django": ("django", "all"), "?q=djnago": ("django", "all")}

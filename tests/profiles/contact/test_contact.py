@@ -344,7 +344,7 @@ def test_limit_applies_per_sender(olive: BuilderProfile, vera: User) -> None:
     assert send(UserFactory.create(confirmed=True)).status_code == 302
 
 
-def test_page_takes_two_queries(
+def test_page_executes_two_queries(
     olive: BuilderProfile, vera: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     browser = signed_in(vera)
@@ -387,7 +387,7 @@ class TestSessionThatEndsWhileTyping:
         assert "Olive" not in text
         assert "Welcome back" in text
 
-    def test_message_is_found_again_after_signing_in(self, olive: BuilderProfile, vera: User) -> None:
+    def test_message_is_restored_after_sign_in(self, olive: BuilderProfile, vera: User) -> None:
         browser = Client()
         preserved = browser.post(URL, TYPED)
         assert (preserved.status_code, preserved["Location"]) == (303, f"{URL}?draft=1")
@@ -402,13 +402,13 @@ class TestSessionThatEndsWhileTyping:
         assert signed.post(URL, TYPED).status_code == 302
         assert not PreservedForm.objects.exists()
 
-    def test_message_is_shown_only_in_the_browser_that_wrote_it(self, olive: BuilderProfile, vera: User) -> None:
+    def test_message_is_restored_only_in_the_same_browser(self, olive: BuilderProfile, vera: User) -> None:
         Client().post(URL, TYPED)
         browser = signed_in(vera)
         for cookie in ("", "guessed", "\0"):
             browser.cookies["visitor_form"] = cookie
             assert not browser.get(f"{URL}?draft=1").context["form"].is_bound
 
-    def test_long_forms_of_visitors_are_not_stored(self, olive: BuilderProfile, client: Client) -> None:
+    def test_oversized_visitor_forms_are_not_stored(self, olive: BuilderProfile, client: Client) -> None:
         assert client.post(URL, TYPED | {"body": "x" * 70_000}).status_code == 302
         assert not PreservedForm.objects.exists()

@@ -1,4 +1,4 @@
-"""Senders find a copy of every message that they sent, and nobody else's messages."""
+"""The list of a sender's own messages."""
 
 from datetime import timedelta
 
@@ -42,7 +42,7 @@ def write(sender: User, builder: BuilderProfile, subject: str = "An app", **valu
     return ContactMessage.objects.create(builder=builder, sender=sender, subject=subject, body="By <May>.", **values)
 
 
-def test_sent_message_is_listed_with_its_text(olive: BuilderProfile, vera: User) -> None:
+def test_sent_message_is_listed_with_text(olive: BuilderProfile, vera: User) -> None:
     browser = signed_in(vera)
     browser.post("/builders/olive-owner/contact/", {"subject": "A shop & a café", "body": "By <May>.\n\nThanks"})
     text = read(vera)
@@ -55,7 +55,7 @@ def test_sent_message_is_listed_with_its_text(olive: BuilderProfile, vera: User)
     assert 'href="/account/messages/"' in browser.get("/account/").content.decode()
 
 
-def test_messages_of_others_are_not_listed(olive: BuilderProfile, vera: User) -> None:
+def test_messages_from_other_senders_are_not_listed(olive: BuilderProfile, vera: User) -> None:
     write(UserFactory.create(), olive, "Not Vera’s")
     for user in (vera, olive.user):
         assert "Not Vera’s" not in read(user)
@@ -73,7 +73,7 @@ def test_hidden_builder_is_not_named(olive: BuilderProfile, vera: User, field: s
     assert "olive-owner" not in text
 
 
-def test_erasure_empties_the_copy(olive: BuilderProfile, vera: User) -> None:
+def test_erasure_clears_the_sent_message(olive: BuilderProfile, vera: User) -> None:
     write(vera, olive, "Secret plan")
     erase(vera)
     assert "Secret plan" not in read(vera)
@@ -81,7 +81,7 @@ def test_erasure_empties_the_copy(olive: BuilderProfile, vera: User) -> None:
     assert not ContactMessage.objects.exists()
 
 
-def test_list_is_paged(olive: BuilderProfile, vera: User) -> None:
+def test_list_of_messages_is_paginated(olive: BuilderProfile, vera: User) -> None:
     now = timezone.now()
     for number in range(PAGE_SIZE + 2):
         write(vera, olive, f"Subject {number}.", sent_at=now - timedelta(hours=number))
@@ -97,12 +97,12 @@ def test_list_is_paged(olive: BuilderProfile, vera: User) -> None:
 
 
 @pytest.mark.parametrize("after", ("x", "0", "9" * 40, "1.2.3", "%00"))
-def test_invalid_cursor_starts_at_the_first_page(olive: BuilderProfile, vera: User, after: str) -> None:
+def test_invalid_cursor_shows_the_first_page(olive: BuilderProfile, vera: User, after: str) -> None:
     write(vera, olive, "The only one")
     assert "The only one" in read(vera, f"?after={after}")
 
 
-def test_page_takes_two_queries(
+def test_page_executes_two_queries(
     olive: BuilderProfile, vera: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(3):

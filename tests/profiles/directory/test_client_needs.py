@@ -1,4 +1,4 @@
-"""The directory starts with builders who match what a client wrote, says why, and can be turned off with one click."""
+"""Suggestions for signed-in clients in the directory, based on the client profile."""
 
 import html
 import re
@@ -63,7 +63,7 @@ def test_first_results_match_the_clients_text(vera: User) -> None:
     assert names_on(text) == {"Mona Mobile", "Bo Baker"}
 
 
-def test_each_chip_removes_one_part(vera: User) -> None:
+def test_chip_removes_one_search_term(vera: User) -> None:
     browser = signed_in(vera)
     removed = read(browser, chips(read(browser))["mobile app"].removeprefix("/builders/"))
     assert EXPLANATION not in removed
@@ -78,7 +78,7 @@ def test_removing_the_last_chip_shows_all_builders(vera: User) -> None:
     assert len(names_on(read(browser, "?q="))) == 3
 
 
-def test_one_click_turns_it_off(vera: User) -> None:
+def test_link_turns_suggestions_off(vera: User) -> None:
     browser = signed_in(vera)
     assert 'href="?needs=off"' in read(browser)
     for params in ("?needs=off", ""):
@@ -91,7 +91,7 @@ def test_one_click_turns_it_off(vera: User) -> None:
 
 
 @pytest.mark.parametrize("params", ("?q=ledger", "?domain=finance", "?sort=newest", "?q="))
-def test_own_search_comes_first(vera: User, params: str) -> None:
+def test_explicit_search_replaces_suggestions(vera: User, params: str) -> None:
     text = read(signed_in(vera), params)
     assert EXPLANATION not in text
     assert "Linus Ledger" in names_on(text)
@@ -99,7 +99,7 @@ def test_own_search_comes_first(vera: User, params: str) -> None:
 
 
 @pytest.mark.parametrize("needs", ("", "Wir suchen jemanden mit Geduld.", "a " * 1000, "\u202e(((", "developer"))
-def test_unknown_words_show_all_builders(vera: User, needs: str) -> None:
+def test_profile_without_known_phrases_shows_all_builders(vera: User, needs: str) -> None:
     ClientProfile.objects.update(industry="", project_preferences=needs)
     text = read(signed_in(vera))
     assert EXPLANATION not in text
@@ -111,7 +111,7 @@ def test_without_matches_all_builders_are_shown(vera: User) -> None:
     assert len(names_on(read(signed_in(vera)))) == 3
 
 
-def test_others_see_all_builders(vera: User) -> None:
+def test_other_users_see_all_builders(vera: User) -> None:
     for browser in (Client(), signed_in(UserFactory.create()), signed_in(BuilderProfile.objects.first().user)):  # type: ignore[union-attr]
         text = read(browser)
         assert EXPLANATION not in text

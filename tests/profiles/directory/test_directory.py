@@ -370,7 +370,7 @@ class TestHtmx:
 
 
 class TestLongerLists:
-    """ "Show more builders" appends a page. The address of the longer list shows the same builders again."""
+    """ "Show more builders" appends a page. The URL of the longer list shows the same builders."""
 
     @pytest.fixture(autouse=True)
     def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,7 +381,7 @@ class TestLongerLists:
         return client.get(url, headers=headers)
 
     @pytest.mark.parametrize("narrowed", ("", "q=react&tier=1&sort=newest"), ids=("all", "filtered"))
-    def test_appended_pages_have_an_address(
+    def test_appended_pages_have_a_url(
         self, client: Client, many_builders: list[BuilderProfile], narrowed: str
     ) -> None:
         address = f"/builders/?{narrowed}"
@@ -412,7 +412,7 @@ class TestLongerLists:
         assert set(active_filters(text).values()) == {"/builders/?tier=1", "/builders/?q=react"}
 
     @pytest.mark.parametrize("current", ("", "http://[", "https://other.example/builders/?pages=4&q=x", "\x00"))
-    def test_any_current_address_is_accepted(
+    def test_any_directory_url_is_accepted(
         self, client: Client, many_builders: list[BuilderProfile], current: str
     ) -> None:
         headers = {**HTMX, "hx-target": "more", "hx-current-url": current}
@@ -420,7 +420,9 @@ class TestLongerLists:
         assert response.status_code == 200
         assert response["HX-Replace-Url"].startswith("/builders/")
 
-    def test_list_of_one_page_that_ends_has_no_link(self, client: Client, many_builders: list[BuilderProfile]) -> None:
+    def test_empty_last_page_reports_no_more_builders(
+        self, client: Client, many_builders: list[BuilderProfile]
+    ) -> None:
         response = self.append(client, "/builders/?after=0.1", "/builders/")
         assert "There are no more builders." in response.content.decode()
 
@@ -503,7 +505,7 @@ class TestCost:
             ("?q=react", 3),
             ("?q=react&sort=newest", 2),
             ("?q=react&tier=1&availability=available&rate=1", 4),
-            # Nobody matches, so similar words are looked up.
+            # No builder matches, so similar words are looked up.
             ("?q=react&tier=3&domain=finance", 6),
             ("?sort=rate-low", 2),
             ("?after=0.1&tier=1", 3),
@@ -547,8 +549,8 @@ class TestHome:
         assert text.count('href="/builders/?domain=') == 12
         assert 'href="/builders/?domain=ai">AI and machine learning</a>' in text
 
-    def test_home_page_has_a_door_for_builders(self, client: Client) -> None:
-        """It leads to the sign-up form, and then to the first step for builders."""
+    def test_home_page_links_builders_to_onboarding(self, client: Client) -> None:
+        """The link opens the sign-up form, and then the first step for builders."""
         text = page(client, "/")
         target = "/sign-up/?next=/welcome/%3Fgoal%3Dbuilder"
         assert f'<a href="{target}">For builders</a>' in text

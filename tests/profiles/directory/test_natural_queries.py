@@ -1,4 +1,4 @@
-"""Fifty searches in clients' words find the right kind of builder first. queries.toml lists them."""
+"""Fifty searches in clients' wording list a suitable builder first. The searches are in queries.toml."""
 
 import tomllib
 from pathlib import Path
@@ -35,7 +35,7 @@ def is_true(fact: str, builder: BuilderProfile, demo: dict[str, BuilderProfile])
 @pytest.mark.django_db
 @pytest.mark.usefixtures("shipped_synonyms")
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query["text"])
-def test_first_result_is_of_the_expected_kind(query: dict[str, Any], demo: dict[str, BuilderProfile]) -> None:
+def test_first_result_has_an_expected_attribute(query: dict[str, Any], demo: dict[str, BuilderProfile]) -> None:
     page = find(DirectoryQuery(query["text"]))
     found = [builder.name for builder in page.builders]
     assert found, (page.match, page.understood)

@@ -20,7 +20,7 @@ def adam() -> Client:
     return signed_in(UserFactory.create(admin=True))
 
 
-def test_added_synonym_is_used_at_once(
+def test_added_synonym_is_used_immediately(
     adam: Client, django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(synonyms._Cache, "checked_at", 0.0)

@@ -1,4 +1,4 @@
-"""Search texts in clients' words: ignored words, plurals, spellings, synonyms, misspelled words and partial matches."""
+"""Searches in clients' wording: ignored words, plurals, spellings, synonyms, misspelled words and partial matches."""
 
 import re
 from html import unescape
@@ -58,7 +58,7 @@ class TestWords:
             ("kotlin kotlin Kotlin", ["kotlin"]),
         ),
     )
-    def test_text_is_divided_into_concepts(self, text: str, found: list[str]) -> None:
+    def test_text_is_split_into_concepts(self, text: str, found: list[str]) -> None:
         assert concepts(text) == found
 
     @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ class TestWords:
         assert names("developer", domain=("health",)) == []
         assert "These words describe every builder." in html(client, "developer")
 
-    def test_builder_who_uses_a_general_word_is_found_by_it(self) -> None:
+    def test_general_word_finds_builders_who_use_it(self) -> None:
         BuilderProfileFactory.create(user__name="Olive", headline="Game developer")
         BuilderProfileFactory.create(user__name="Otto")
         assert names("developer") == ["Olive"]
@@ -97,13 +97,13 @@ class TestWords:
 
 @pytest.mark.usefixtures("shipped_synonyms")
 class TestSynonyms:
-    def test_builders_with_the_typed_word_come_first(self) -> None:
+    def test_builders_with_the_original_word_are_listed_first(self) -> None:
         BuilderProfileFactory.create(user__name="Shop", domains=["commerce"], featured_at=SINCE)
         BuilderProfileFactory.create(user__name="Exact", headline="Shopify themes")
         page = search("shopify")
         assert ([builder.name for builder in page.builders], page.match) == (["Exact", "Shop"], Match.SYNONYMS)
 
-    def test_synonyms_are_not_needed_if_a_page_of_builders_uses_the_word(self) -> None:
+    def test_synonyms_are_not_used_if_a_full_page_matches(self) -> None:
         BuilderProfileFactory.create(user__name="Shop", domains=["commerce"], featured_at=SINCE)
         BuilderProfileFactory.create_batch(24, headline="Shopify themes")
         page = search("shopify")
@@ -124,7 +124,7 @@ class TestSynonyms:
         assert len(found) == len(set(found)) == 60
         assert all(name.startswith("Exact") for name in pages[0][:20])
 
-    def test_builders_with_a_synonym_as_skill_come_before_builders_with_a_domain(self) -> None:
+    def test_skill_synonym_ranks_above_domain_synonym(self) -> None:
         BuilderProfileFactory.create(user__name="Shop", domains=["commerce"], featured_at=SINCE)
         BuilderProfileFactory.create(user__name="Skilled", skills=["saleor"])
         assert names("shopify") == ["Skilled", "Shop"]
@@ -133,7 +133,7 @@ class TestSynonyms:
         BuilderProfileFactory.create(bio="I once worked in a shop.")
         assert names("woocommerce") == []
 
-    def test_page_names_the_synonyms(self, client: Client) -> None:
+    def test_page_lists_the_included_synonyms(self, client: Client) -> None:
         BuilderProfileFactory.create(domains=["commerce"])
         assert "Related words are included: Saleor, Online shops." in html(client, "woocommerce")
 
@@ -142,7 +142,7 @@ class TestSynonyms:
         BuilderProfileFactory.create(user__name="Shop", domains=["commerce"])
         assert names(typed) == ["Shop"]
 
-    def test_synonyms_that_refer_to_each_other_are_harmless(self) -> None:
+    def test_circular_synonyms_are_handled(self) -> None:
         for searches, finds in ((["aaaa"], ["bbbb"]), (["bbbb"], ["cccc"]), (["cccc"], ["aaaa", "cccc"])):
             SearchSynonym.objects.create(searches=searches, finds=finds)
         table = synonyms.load(None)
@@ -151,7 +151,7 @@ class TestSynonyms:
         assert meaning.tsqueries == ("'bbbb':*ABC",)
 
     @pytest.mark.parametrize("phrase", ("", " ", "!!!", "' & |", "x" * 40, "\\", "a b c d e f"))
-    def test_unusual_phrases_are_harmless(self, phrase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unusual_phrases_are_handled(self, phrase: str, monkeypatch: pytest.MonkeyPatch) -> None:
         SearchSynonym.objects.create(searches=[phrase, "woods"], finds=[phrase], domains=["removed"])
         monkeypatch.setattr(synonyms._Cache, "synonyms", synonyms.load(None))
         names("woods")
@@ -161,7 +161,7 @@ class TestSynonyms:
         monkeypatch.setattr(synonyms, "MAX_SYNONYMS", 1)
         assert len(synonyms.load(None).meanings) <= 20
 
-    def test_changes_are_loaded_after_some_seconds(
+    def test_changes_are_loaded_after_the_cache_expires(
         self, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         monkeypatch.setattr(synonyms, "MAX_AGE_S", 10.0)
@@ -188,11 +188,11 @@ class TestSpelling:
             ("", "ab", 2),
         ),
     )
-    def test_distance(self, one: str, other: str, steps: int) -> None:
+    def test_edit_distance_is_symmetric(self, one: str, other: str, steps: int) -> None:
         assert spelling.distance(one, other) == spelling.distance(other, one) == steps
 
     @given(st.text("abc", min_size=4, max_size=12), st.data())
-    def test_words_with_one_mistake_share_a_key(self, word: str, data: Any) -> None:
+    def test_words_with_one_typo_share_a_key(self, word: str, data: Any) -> None:
         position = data.draw(st.integers(0, len(word) - 1))
         for other in (word[:position] + word[position + 1 :], word[:position] + "x" + word[position + 1 :]):
             if len(other) >= spelling.MIN_LENGTH:
@@ -213,9 +213,7 @@ class TestSpelling:
         assert page.corrected_text in ("django", "olive")
         assert f"No builders match “<bdi>{typed}</bdi>”." in html(client, typed)
 
-    def test_page_asks_if_the_corrected_word_matches_nothing_with_these_filters(
-        self, django_builder: BuilderProfile, client: Client
-    ) -> None:
+    def test_correction_without_results_is_only_suggested(self, django_builder: BuilderProfile, client: Client) -> None:
         text = html(client, "djnago", domain="health")
         assert re.search(r'Did you mean <a href="/builders/\?q=django&domain=health"><bdi>django</bdi></a>\?', text)
 
@@ -235,7 +233,7 @@ class TestSpelling:
         BuilderProfileFactory.create(user__name="Both", skills=["Elixir", "Django"])
         assert names("djnago elixir") == ["Both"]
 
-    def test_vocabulary_follows_listed_pages(self, django_builder: BuilderProfile) -> None:
+    def test_vocabulary_contains_words_of_listed_pages(self, django_builder: BuilderProfile) -> None:
         row = SearchWord.objects.get(word="django")
         assert (row.builders, "jango" in row.keys) == (1, True)
         assert not SearchWord.objects.filter(word__startswith="/").exists()
@@ -252,7 +250,7 @@ class TestPartialMatches:
         BuilderProfileFactory.create(user__name="Two", headline="Kotlin and Elixir")
         BuilderProfileFactory.create(user__name="One", headline="Elixir")
 
-    def test_builders_with_the_most_words_come_first(self) -> None:
+    def test_builders_matching_the_most_words_are_listed_first(self) -> None:
         page = search("kotlin elixir harpsichord")
         assert page.match == Match.ANY_WORD
         assert [builder.name for builder in page.builders] == ["Two", "Star", "One"]
@@ -316,7 +314,7 @@ class TestLimits:
     @pytest.mark.parametrize(
         "text", ("word " * 100_000, "x" * 100_000, "a " * 100_000, "kotln " * 1000, "and " * 1000, "ﷺ" * 1000)
     )
-    def test_very_long_searches_are_cut(self, text: str, client: Client) -> None:
+    def test_long_searches_are_truncated(self, text: str, client: Client) -> None:
         BuilderProfileFactory.create()
         html(client, text)
         query = DirectoryQuery.from_params(client.get("/builders/", {"q": text}).wsgi_request.GET)

@@ -404,7 +404,7 @@ def test_switch_on_builder_page_returns_the_bar(page: BuilderProfile) -> None:
     assert "Confirmed a moment ago." in text
 
 
-def test_preview_renders_markdown_like_the_page(page: BuilderProfile) -> None:
+def test_preview_matches_the_rendered_page(page: BuilderProfile) -> None:
     written = {"text": "*a* ~~b~~ https://x.example\r\n<script>"}
     response = signed_in(page.user).post(preview_url(page), written)
     assert response.content.decode() == to_html("*a* ~~b~~ https://x.example\n<script>")
@@ -419,7 +419,7 @@ def test_preview_accepts_any_text(page: BuilderProfile, text: str) -> None:
     assert len(response.content) <= MAX_LENGTH + 100
 
 
-def test_preview_is_part_of_the_bio_form_only_while_scripts_are_loaded(page: BuilderProfile) -> None:
+def test_bio_form_has_a_preview_only_with_scripts(page: BuilderProfile) -> None:
     assert f'data-markdown-preview="{preview_url(page)}"' in bio_form(page)
     set_flag(IN_PLACE_EDITING, everyone=False)
     assert "data-markdown-preview" not in bio_form(page)

@@ -1,4 +1,4 @@
-"""The history of a builder page's sections: undo, restore, limits, and sections whose fields have changed since."""
+"""Section history of builder pages: undo, restore, limits, and sections with changed fields."""
 
 import re
 from contextlib import closing
@@ -78,13 +78,13 @@ def add_project(browser: Client, **typed: Any) -> Project:
 
 
 def is_public(row: BuilderProfile | Project) -> bool:
-    """Return whether anyone can open the image of a profile or project."""
+    """Return whether the image of a profile or project is public."""
     with closing(Client().get(row.image.url)) as response:
         return bool(response.status_code == 200)
 
 
 def delete_project(browser: Client, project: Project, capture: DjangoCaptureOnCommitCallbacks) -> Any:
-    """Delete a project, and run the callbacks after the commit, which move its image."""
+    """Delete a project, and run the on-commit callbacks, which move its image."""
     with capture(execute=True):
         return browser.post(f"/builders/olive/portfolio/{project.pk}/delete/")
 
@@ -105,7 +105,7 @@ def change_section(browser: Client, name: str, value: Any) -> SectionVersion:
 
 
 class TestUndo:
-    def test_page_offers_to_undo_a_saved_section(self, page: BuilderProfile, olive: Client) -> None:
+    def test_saved_section_offers_undo(self, page: BuilderProfile, olive: Client) -> None:
         shown = olive.get(edit(olive)["Location"]).text
         assert f'action="{restore_url()}"' in shown
         response = restore(olive)
@@ -115,7 +115,7 @@ class TestUndo:
         assert "Restored." in shown
         assert f'action="{restore_url()}"' in shown
 
-    def test_undo_can_be_undone(self, page: BuilderProfile, olive: Client) -> None:
+    def test_undo_can_itself_be_undone(self, page: BuilderProfile, olive: Client) -> None:
         edit(olive)
         restore(olive)
         restore(olive)
@@ -125,13 +125,13 @@ class TestUndo:
         response = olive.post("/builders/olive/edit/introduction/", INTRODUCTION, headers=HTMX)
         assert f'action="{restore_url()}"' in response.text
 
-    def test_save_without_changes_offers_no_undo(self, olive: Client) -> None:
+    def test_saving_without_changes_offers_no_undo(self, olive: Client) -> None:
         olive.get(edit(olive)["Location"])
         SectionVersion.objects.all().delete()
         assert "Undo" not in olive.get(edit(olive)["Location"]).text
         assert not SectionVersion.objects.exists()
 
-    def test_undo_restores_the_confirmation_of_the_availability(self, page: BuilderProfile, olive: Client) -> None:
+    def test_undo_restores_the_availability_confirmation(self, page: BuilderProfile, olive: Client) -> None:
         then = timezone.now().replace(microsecond=0) - timedelta(days=90)
         BuilderProfile.objects.update(availability="limited", availability_confirmed_at=then)
         edit(olive, "terms", availability="available", currency="USD")
@@ -213,7 +213,7 @@ class TestProjects:
         assert restore(olive, version).status_code == 302
         assert Project.objects.count() == 1
 
-    def test_project_that_does_not_fit_is_shown_in_the_form(
+    def test_project_above_the_limit_is_shown_in_the_form(
         self, page: BuilderProfile, olive: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
     ) -> None:
         project = add_project(olive)
@@ -294,7 +294,7 @@ class TestChangedFields:
         assert stored(page).headline == "Maps"
         assert response.context["form"]["headline"].value() == "Before"
 
-    def test_field_that_was_added_later_keeps_its_value(self, page: BuilderProfile, olive: Client) -> None:
+    def test_field_added_after_the_version_keeps_its_value(self, page: BuilderProfile, olive: Client) -> None:
         edit(olive, tagline="Newest")
         version = SectionVersion.objects.get()
         del version.values["tagline"]
@@ -304,7 +304,7 @@ class TestChangedFields:
         assert "This field was added later. Its current value is kept." in response.text
         assert response.context["form"]["tagline"].value() == "Newest"
 
-    def test_choice_that_no_longer_exists_is_explained(self, page: BuilderProfile, olive: Client) -> None:
+    def test_removed_choice_is_explained(self, page: BuilderProfile, olive: Client) -> None:
         edit(olive, "terms", availability="available", currency="USD", time_zone="Europe/Berlin")
         version = SectionVersion.objects.get()
         version.values |= {"time_zone": "Mars/Olympus", "currency": "XXX"}
@@ -347,9 +347,7 @@ class TestChangedFields:
         assert restore(olive).status_code == 422
 
     @pytest.mark.parametrize("section", ("certificates", "client"))
-    def test_section_that_no_longer_exists_is_not_found(
-        self, page: BuilderProfile, olive: Client, section: str
-    ) -> None:
+    def test_removed_section_returns_not_found(self, page: BuilderProfile, olive: Client, section: str) -> None:
         SectionVersion.objects.create(owner=page.user, section=section, values={"a": 1})
         assert olive.get("/builders/olive/history/").status_code == 200
         assert restore(olive).status_code == 404
@@ -376,20 +374,20 @@ class TestHistoryPage:
         olive.post(f"/builders/olive/history/{oldest.pk}/restore/", {"newest": oldest.newest})
         assert stored(page).headline == "Before"
 
-    def test_restoring_by_an_admin_is_audited_as_theirs(self, olive: Client, adam: User) -> None:
+    def test_restore_by_an_admin_is_audited(self, olive: Client, adam: User) -> None:
         edit(olive)
         restore(signed_in(adam))
         row = AuditLog.objects.filter(action="PROFILE_UPDATED").latest("id")
         assert (row.actor_id, row.changed_fields) == (adam.pk, ["display_name", "headline"])
 
-    def test_versions_of_other_profiles_are_not_found(self, olive: Client) -> None:
+    def test_versions_of_other_profiles_return_not_found(self, olive: Client) -> None:
         edit(olive)
         version = SectionVersion.objects.get()
         other = BuilderProfileFactory.create(slug="other")
         url = f"/builders/other/history/{version.pk}/restore/"
         assert signed_in(other.user).post(url).status_code == 404
 
-    def test_empty_history(self, olive: Client) -> None:
+    def test_empty_history_is_explained(self, olive: Client) -> None:
         assert "Nothing has been replaced or deleted" in olive.get("/builders/olive/history/").text
 
     def test_number_of_queries_does_not_depend_on_the_number_of_entries(
@@ -441,7 +439,7 @@ class TestLimits:
 
 
 class TestPersonalData:
-    def test_erasure_deletes_the_history_and_its_images_at_once(
+    def test_erasure_deletes_history_and_images_immediately(
         self,
         page: BuilderProfile,
         olive: Client,

@@ -324,7 +324,7 @@ def avif_larger_than_header() -> bytes:
     ),
 )
 def test_invalid_file_is_rejected_with_a_message(content: bytes | Callable[[], bytes], message: str) -> None:
-    """Large files are created by functions, so that only the process that runs the test creates them."""
+    """Large files are created lazily, so that only the process that runs the test creates them."""
     assert error_for(content() if callable(content) else content) == message
 
 

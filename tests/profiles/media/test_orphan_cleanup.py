@@ -134,7 +134,7 @@ def test_replaced_image_whose_deletion_failed_is_deleted_later(
     assert files(media) == {kept}
 
 
-def test_batch_takes_six_queries(
+def test_batch_executes_six_queries(
     media: Path,
     used_images: set[str],
     monkeypatch: pytest.MonkeyPatch,

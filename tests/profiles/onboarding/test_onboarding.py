@@ -149,9 +149,9 @@ class TestSteps:
 
 
 class TestFirstPage:
-    """A builder who answers every question has a page that needs little more."""
+    """Answering every question produces a nearly complete page."""
 
-    def test_every_answer_gives_at_least_eighty_per_cent(self, olive: User) -> None:
+    def test_answering_every_question_completes_at_least_80_percent(self, olive: User) -> None:
         browser = signed_in(olive)
         submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
         spoken = {"page_language": "en", "languages_0": "pl", "languages_1": "native"}
@@ -183,8 +183,8 @@ class TestFirstPage:
         ClientProfile.objects.create(user=olive)
         assert signed_in(olive).get("/welcome/client/?skip=1")["Location"] == "/builders/"
 
-    def test_project_step_adds_one_project(self, olive: User) -> None:
-        """A second submission of the form adds no second project, and the step is not shown again."""
+    def test_repeated_project_step_adds_one_project(self, olive: User) -> None:
+        """Submitting the form twice does not add a second project, and the step is not shown again."""
         browser = signed_in(olive)
         submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
         token = {"form_token": str(browser.get("/welcome/project/").context["form"]["form_token"].value())}
@@ -193,7 +193,7 @@ class TestFirstPage:
         assert BuilderProfile.objects.get().projects.count() == 1
         assert browser.get("/welcome/picture/?skip=1")["Location"] == "/welcome/preview/"
 
-    def test_invalid_picture_and_project_keep_the_typed_text(self, olive: User) -> None:
+    def test_invalid_picture_or_project_keeps_the_entered_text(self, olive: User) -> None:
         browser = signed_in(olive)
         submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
         response = browser.post("/welcome/picture/", {"image": upload(b"not an image")})
@@ -204,14 +204,14 @@ class TestFirstPage:
         assert "It works offline." in response.content.decode()
         assert not BuilderProfile.objects.get().projects.exists()
 
-    def test_picture_of_the_account_is_enough(self) -> None:
+    def test_account_picture_is_sufficient(self) -> None:
         user = UserFactory.create(client=True, name="Olive Owner", image_url="https://img.clerk.com/olive")
         browser = signed_in(user)
         submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
         assert "Your page shows the picture of your account" in text_of(browser, "/welcome/picture/")
         submit(browser, "picture/", {}, "/welcome/project/")
 
-    def test_guesses_ask_to_be_checked(self, olive: User) -> None:
+    def test_prefilled_values_ask_for_confirmation(self, olive: User) -> None:
         browser = signed_in(olive)
         submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
         polish = browser.get("/welcome/builder/", headers={"accept-language": "pl-PL"}).content.decode()
@@ -220,7 +220,7 @@ class TestFirstPage:
             assert note in polish
             assert note not in unknown
 
-    def test_link_for_builders_selects_the_goal(self, olive: User) -> None:
+    def test_builder_link_preselects_the_role(self, olive: User) -> None:
         assert text_of(signed_in(olive), "/welcome/?goal=builder").count("checked") == 1
         assert text_of(signed_in(olive), "/welcome/?goal=ADMIN").count("checked") == 0
 

@@ -30,7 +30,7 @@ def confirm(profile: BuilderProfile, availability: str) -> None:
     edit(profile, "terms", availability=availability, available_for_hire="on", currency="USD")
 
 
-def test_new_page_states_no_tier_and_no_availability(olive: BuilderProfile) -> None:
+def test_new_page_claims_no_tier_or_availability(olive: BuilderProfile) -> None:
     assert olive.effective_availability == Availability.NOT_STATED
     text = Client().get(olive.get_absolute_url()).text
     assert "New here. Not reviewed yet." in " ".join(strip_tags(text).split())
@@ -38,7 +38,7 @@ def test_new_page_states_no_tier_and_no_availability(olive: BuilderProfile) -> N
     assert "Available for hire" not in text
 
 
-def test_availability_is_shown_after_the_owner_confirms_it(olive: BuilderProfile) -> None:
+def test_confirmed_availability_is_shown(olive: BuilderProfile) -> None:
     confirm(olive, "limited")
     assert "Limited availability" in Client().get(olive.get_absolute_url()).text
     confirm(olive, "not_stated")
@@ -46,7 +46,7 @@ def test_availability_is_shown_after_the_owner_confirms_it(olive: BuilderProfile
     assert "Not stated" in Client().get(olive.get_absolute_url()).text
 
 
-def test_availability_that_an_admin_enters_is_not_stated(olive: BuilderProfile) -> None:
+def test_availability_entered_by_admin_is_not_stated(olive: BuilderProfile) -> None:
     admin = signed_in(UserFactory.create(admin=True))
     admin.post(f"{olive.get_absolute_url()}edit/terms/", {"availability": "limited", "currency": "USD"})
     olive.refresh_from_db()
@@ -64,7 +64,7 @@ def test_availability_facet_counts_unconfirmed_builders_as_not_stated(client: Cl
     assert [(choice.value, choice.count) for choice in choices] == [("unavailable", "1"), ("not_stated", "1")]
 
 
-def test_page_without_headline_is_not_listed_and_the_owner_reads_why(olive: BuilderProfile) -> None:
+def test_page_without_headline_is_not_listed_and_explained_to_owner(olive: BuilderProfile) -> None:
     for url in ("/", "/builders/", "/builders/?q=olive", "/api/profiles/builders"):
         assert "olive-owner" not in Client().get(url).text, url
     assert Client().get(f"/api/profiles/builders/{olive.pk}").status_code == 404
@@ -76,7 +76,7 @@ def test_page_without_headline_is_not_listed_and_the_owner_reads_why(olive: Buil
     assert "Not listed in the directory until you add a headline." in owner.get(olive.get_absolute_url()).text
 
 
-def test_page_is_listed_as_soon_as_it_has_a_headline(olive: BuilderProfile) -> None:
+def test_page_is_listed_once_it_has_a_headline(olive: BuilderProfile) -> None:
     edit(olive, "introduction", headline="Maps that work offline")
     assert "olive-owner" in Client().get("/builders/").text
     assert UNLISTED not in signed_in(olive.user).get("/account/").text

@@ -71,7 +71,7 @@ class TestForms:
             {"years_experience": "-1"},
         ),
     )
-    def test_invalid_about_is_rejected(self, olive: BuilderProfile, values: dict[str, str]) -> None:
+    def test_invalid_about_form_is_rejected(self, olive: BuilderProfile, values: dict[str, str]) -> None:
         response = save(olive, "about", values)
         assert response.status_code == 422
         assert olive.languages == []
@@ -85,7 +85,7 @@ class TestForms:
         "values",
         ({"available_from": "2999-01-01"}, {"available_from": "soon"}, {"days_per_week": "8"}, {"min_project": "0"}),
     )
-    def test_invalid_terms_are_rejected(self, olive: BuilderProfile, values: dict[str, str]) -> None:
+    def test_invalid_terms_form_is_rejected(self, olive: BuilderProfile, values: dict[str, str]) -> None:
         assert save(olive, "terms", TERMS | {"available_from": ""} | values).status_code == 422
 
 
@@ -113,7 +113,7 @@ class TestPages:
         with time_machine.travel("2027-02-01"):
             assert "Feb. 1, 2027" not in client.get("/builders/olive/").text
 
-    def test_texts_of_the_builder_have_a_language(self, client: Client) -> None:
+    def test_builder_text_has_a_lang_attribute(self, client: Client) -> None:
         text = client.get("/builders/olive/").text
         for element in ("person__headline", "person__tagline", "prose"):
             assert f'class="{element}" dir="auto" lang="pl"' in text
@@ -124,7 +124,7 @@ class TestPages:
     def test_card_shows_place_and_languages(self, client: Client) -> None:
         assert "<bdi>Gdańsk, Poland</bdi> · Polish, English" in client.get("/builders/").text
 
-    def test_search_engines_read_the_languages(self, client: Client) -> None:
+    def test_structured_data_contains_the_languages(self, client: Client) -> None:
         assert '"knowsLanguage":["pl","en"]' in client.get("/builders/olive/").text
 
     def test_facts_are_erased(self, olive: BuilderProfile) -> None:
@@ -135,7 +135,7 @@ class TestPages:
 
 
 class TestApi:
-    def test_facts_are_public_and_can_be_changed(self, olive: BuilderProfile) -> None:
+    def test_api_returns_and_updates_facts(self, olive: BuilderProfile) -> None:
         new = {
             "languages": ["pl:native", "en"],
             "years_experience": 12,
@@ -157,7 +157,7 @@ class TestApi:
         )
         assert (response.status_code, list(response.json()["error"]["fields"])) == (422, ["languages"])
 
-    def test_schema_of_a_long_list_of_choices_is_a_string(self, client: Client) -> None:
+    def test_long_choice_list_is_a_string_in_the_schema(self, client: Client) -> None:
         fields = client.get("/api/openapi.json").json()["components"]["schemas"]["BuilderChange"]["properties"]
         assert {fields[name]["type"] for name in ("time_zone", "currency", "page_language")} == {"string"}
 
@@ -189,7 +189,7 @@ class TestFilters:
         found = client.get(f"/builders/?{params}").context["page"].builders
         assert {builder.name for builder in found} == expected
 
-    def test_choices_are_the_values_of_listed_builders(self, client: Client) -> None:
+    def test_filter_choices_are_values_of_listed_builders(self, client: Client) -> None:
         facets = {each.facet.key: each.choices for each in client.get("/builders/?place=Poland").context["facets"]}
         assert [(choice.label, choice.count) for choice in facets["language"]] == [("Polish", "1")]
         found = {choice.value.casefold(): (choice.count, choice.is_selected) for choice in facets["place"]}
@@ -209,18 +209,18 @@ class TestTimeZones:
             ("Asia/Kathmandu", "Asia/Kolkata", True),
         ),
     )
-    def test_zones_within_three_hours_are_near(self, here: str, there: str, is_near: bool) -> None:  # noqa: FBT001
+    def test_zones_within_three_hours_match(self, here: str, there: str, is_near: bool) -> None:  # noqa: FBT001
         with time_machine.travel("2026-11-29"):
             assert (time_zones.group_of(there) in time_zones.near_groups(here)) is is_near
 
-    def test_summer_time_changes_what_is_near(self) -> None:
+    def test_daylight_saving_time_changes_matching_zones(self) -> None:
         group = time_zones.group_of("America/Sao_Paulo")  # UTC-3 all year
         with time_machine.travel("2026-11-29"):
             assert group in time_zones.near_groups("Europe/London")
         with time_machine.travel("2026-07-01"):
             assert group not in time_zones.near_groups("Europe/London")
 
-    def test_each_city_is_a_time_zone(self) -> None:
+    def test_every_city_maps_to_a_time_zone(self) -> None:
         assert set(time_zones.CITIES) <= set(time_zones.zone_names())
 
 
@@ -242,7 +242,7 @@ class TestGuesses:
     def test_language_and_currency_are_guessed(self, header: str, language: str, currency: str) -> None:
         assert (languages.from_header(header), currencies.from_header(header)) == (language, currency)
 
-    def test_first_step_suggests_the_guesses(self) -> None:
+    def test_first_step_is_prefilled_from_the_browser(self) -> None:
         profile = BuilderProfileFactory.create(headline="", unpublished=True)
         headers = {"Accept-Language": "pl-PL,pl;q=0.9"}
         form = signed_in(profile.user).get("/welcome/builder/", headers=headers).context["form"]
@@ -254,7 +254,7 @@ class TestGuesses:
 
 
 class TestExchangeRates:
-    def test_every_currency_has_a_rate(self) -> None:
+    def test_every_currency_has_an_exchange_rate(self) -> None:
         assert len(Currency.values) == 50
         assert all(exchange_rates.about(Decimal(100), code, "EUR") > 0 for code in Currency)
 
@@ -267,7 +267,9 @@ class TestExchangeRates:
             ("1", "VND", "EUR", "1"),
         ),
     )
-    def test_amounts_are_rounded_to_two_digits(self, amount: str, currency: str, other: str, expected: str) -> None:
+    def test_amounts_are_rounded_to_two_significant_digits(
+        self, amount: str, currency: str, other: str, expected: str
+    ) -> None:
         assert exchange_rates.about(Decimal(amount), currency, other) == Decimal(expected)
 
 
@@ -276,7 +278,7 @@ class TestVisitorCurrency:
     def rate(self, olive: BuilderProfile) -> None:
         BuilderProfile.objects.update(hourly_rate=Decimal(320), currency="PLN")
 
-    def test_chosen_currency_is_remembered_on_all_pages(self, client: Client) -> None:
+    def test_selected_currency_applies_to_all_pages(self, client: Client) -> None:
         assert "about €73" not in client.get("/builders/olive/").text
         response = client.get("/builders/?currency=EUR")
         assert "<small>about €73</small>" in response.text
@@ -286,7 +288,7 @@ class TestVisitorCurrency:
             assert "public" not in cached.get("Cache-Control", "")
         assert "about €73" not in Client().get("/builders/olive/").text
 
-    def test_choice_can_be_removed(self, client: Client) -> None:
+    def test_selected_currency_can_be_reset(self, client: Client) -> None:
         client.get("/builders/?currency=EUR")
         assert "about €73" not in client.get("/builders/?currency=").text
         assert "about €73" not in client.get("/builders/olive/").text

@@ -1,4 +1,4 @@
-"""Statements that are compiled once return the same rows as the querysets that they replace."""
+"""Compiled statements return the same rows as the querysets they replace."""
 
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -81,7 +81,7 @@ def test_page_without_content_has_the_same_rows_as_the_queryset() -> None:
 
 
 @pytest.mark.usefixtures("olive")
-def test_changes_are_found_by_the_next_request() -> None:
+def test_changes_are_visible_in_the_next_request() -> None:
     before = compiled(SLUG)
     BuilderProfile.objects.filter(slug=SLUG).update(headline="Edited", domains=["web"])
     Project.objects.filter(title="First").delete()
@@ -126,7 +126,7 @@ def test_loaded_content_belongs_to_its_profile(olive: BuilderProfile) -> None:
 
 
 @pytest.mark.usefixtures("olive")
-def test_visitors_page_compiles_no_sql(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_public_page_does_not_compile_sql(monkeypatch: pytest.MonkeyPatch) -> None:
     browser = Client()
     browser.cookies["__clerk_db_jwt"] = "dvb_any"
     expected = browser.get(URL).content
@@ -163,7 +163,7 @@ def test_statements_are_parsed_once() -> None:
 def test_loaded_rows_can_be_saved_and_refreshed() -> None:
     profile = compiled(SLUG)
     assert profile
-    assert profile.search is not None or "search" not in vars(profile)  # a deferred field loads on access
+    assert profile.search is not None or "search" not in vars(profile)  # deferred fields are loaded on access
     profile.headline = "Saved"
     profile.save(update_fields=["headline"])
     profile.refresh_from_db()
@@ -174,7 +174,7 @@ def test_loaded_rows_can_be_saved_and_refreshed() -> None:
     assert project.builder_id == profile.pk
 
 
-def test_unknown_choices_are_shown_as_they_are() -> None:
+def test_unknown_choices_are_shown_unchanged() -> None:
     assert Project(status="retired").status_label == "retired"
     assert str(Badge(kind="retired")) == "retired"
     for value, label in Project.Status.choices:

@@ -1,4 +1,4 @@
-"""What builders share: the sheet on their own page, the contact card and the card that other sites embed."""
+"""Sharing a builder page: the share sheet, the contact card and the embeddable card."""
 
 import re
 from html import unescape
@@ -73,7 +73,7 @@ class TestEmbeddedCard:
 
 
 class TestShareSheet:
-    def test_has_the_link_the_files_and_code_for_a_frame(self, olive: BuilderProfile) -> None:
+    def test_contains_link_files_and_embed_code(self, olive: BuilderProfile) -> None:
         text = signed_in(olive.user).get(URL).content.decode()
         for href in ("card.png", "contact.vcf", "card/"):
             assert f'href="{URL}{href}"' in text

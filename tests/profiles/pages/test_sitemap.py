@@ -1,4 +1,4 @@
-"""robots.txt, the sitemap, canonical addresses and link previews of every public page."""
+"""robots.txt, the sitemap, canonical URLs and link previews of every public page."""
 
 import re
 from html import unescape
@@ -35,7 +35,7 @@ def head(client: Client, url: str) -> str:
 
 
 class TestRobots:
-    def test_robots_txt_names_the_sitemap(self, client: Client) -> None:
+    def test_robots_txt_references_the_sitemap(self, client: Client) -> None:
         text = client.get("/robots.txt").content.decode()
         assert f"\nSitemap: {SITE}/sitemap.xml\n" in text
         assert "Disallow: /builders/?\n" in text
@@ -72,7 +72,9 @@ class TestSitemap:
         found = [url for file in locations(client, "/sitemap.xml")[1:] for url in locations(client, file[len(SITE) :])]
         assert found == [SITE + listed.get_absolute_url()]
 
-    def test_a_file_takes_one_query(self, client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    def test_sitemap_file_executes_one_query(
+        self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
         profiles = [BuilderProfileFactory.create(introduced=True) for _ in range(3)]
         number = (profiles[0].pk - 1) // sitemap.FILE_SIZE + 1
         with django_assert_num_queries(1):
@@ -97,7 +99,7 @@ class TestLinkPreviews:
         assert found["type"] == "website"
         assert found["image"].startswith(f"{SITE}/static/img/share")
 
-    def test_builder_page_has_only_its_own_preview(self, client: Client, olive: BuilderProfile) -> None:
+    def test_builder_page_has_one_link_preview(self, client: Client, olive: BuilderProfile) -> None:
         page = head(client, olive.get_absolute_url())
         assert re.findall(r'og:type" content="(\w+)"', page) == ["profile"]
 
@@ -111,7 +113,7 @@ class TestLinkPreviews:
         [title] = re.findall(r'og:title" content="([^"]*)"', page)
         assert unescape(title) == '"><script> · Builders · Buildappswith'
 
-    def test_image_has_the_size_that_sites_expect(self) -> None:
+    def test_share_image_has_the_recommended_size(self) -> None:
         path = finders.find("img/share.png")
         assert path
         with Image.open(path) as image:
@@ -121,12 +123,12 @@ class TestLinkPreviews:
         ("url", "address"),
         (("/?utm_source=x", "/"), ("/builders/?sort=newest", "/builders/"), ("/api/docs/?a=b", "/api/docs/")),
     )
-    def test_public_page_names_its_address(self, client: Client, url: str, address: str) -> None:
+    def test_public_page_has_a_canonical_url(self, client: Client, url: str, address: str) -> None:
         assert f'<link rel="canonical" href="{SITE}{address}">' in head(client, url)
 
-    def test_builder_page_names_its_address(self, client: Client, olive: BuilderProfile) -> None:
+    def test_builder_page_has_a_canonical_url(self, client: Client, olive: BuilderProfile) -> None:
         page = head(client, f"{olive.get_absolute_url()}?utm_source=x")
         assert f'<link rel="canonical" href="{SITE}{olive.get_absolute_url()}">' in page
 
-    def test_account_pages_have_no_address(self, client: Client) -> None:
+    def test_account_pages_have_no_canonical_url(self, client: Client) -> None:
         assert "canonical" not in head(signed_in(UserFactory.create()), "/account/")

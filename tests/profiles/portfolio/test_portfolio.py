@@ -74,7 +74,7 @@ def files(media: Path) -> list[str]:
 
 
 def public_files(media: Path) -> list[str]:
-    """Return the files without the removed images, which the section history keeps."""
+    """Return the files, excluding removed images kept for the section history."""
     return [name for name in files(media) if not name.startswith("removed/")]
 
 

@@ -79,7 +79,7 @@ def test_uploaded_file_name_is_ignored(page: BuilderProfile, media: Path, name: 
 
 @pytest.mark.django_db(transaction=True)
 class TestStoring:
-    def test_replaced_portrait_is_set_aside(self, page: BuilderProfile, media: Path) -> None:
+    def test_replaced_portrait_is_kept_privately(self, page: BuilderProfile, media: Path) -> None:
         upload_portrait(page)
         [first] = files(media)
         upload_portrait(page, image_file(kind="PNG"))
@@ -89,7 +89,7 @@ class TestStoring:
         page.refresh_from_db()
         assert page.image.name == second
 
-    def test_removed_portrait_is_set_aside(self, page: BuilderProfile, media: Path) -> None:
+    def test_removed_portrait_is_kept_privately(self, page: BuilderProfile, media: Path) -> None:
         upload_portrait(page)
         response = signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"remove": ""})
         assert response.status_code == 302

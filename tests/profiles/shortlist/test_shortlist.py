@@ -1,4 +1,4 @@
-"""Clients save builders from cards and pages. Nobody else sees the shortlist."""
+"""The private shortlist of a client, filled from cards and pages."""
 
 import re
 from typing import Any
@@ -44,7 +44,7 @@ def buttons(text: str) -> list[str]:
     return re.findall(r'form="shortlist"[^>]*>(\w+)', text)
 
 
-def test_builder_is_saved_from_a_card_and_removed_again(olive: BuilderProfile, vera: User) -> None:
+def test_builder_can_be_saved_and_removed_from_a_card(olive: BuilderProfile, vera: User) -> None:
     assert buttons(read(vera, "/builders/")) == ["Save"]
     response = signed_in(vera).post(SAVE, {"on": "1", "next": "/builders/?q=maps"})
     assert (response.status_code, response["Location"]) == (302, "/builders/?q=maps")
@@ -55,7 +55,7 @@ def test_builder_is_saved_from_a_card_and_removed_again(olive: BuilderProfile, v
     assert "You have not saved a builder yet." in read(vera)
 
 
-def test_builder_is_saved_from_the_page(olive: BuilderProfile, vera: User) -> None:
+def test_builder_can_be_saved_from_the_page(olive: BuilderProfile, vera: User) -> None:
     page = olive.get_absolute_url()
     assert buttons(read(vera, page)) == ["Save"]
     assert signed_in(vera).post(SAVE, {"on": "1"})["Location"] == page
@@ -82,7 +82,7 @@ def test_htmx_replaces_the_button(olive: BuilderProfile, vera: User) -> None:
     assert signed_in(vera).get(LIST).context["saved"] == [olive.pk]
 
 
-def test_saving_twice_saves_once(olive: BuilderProfile, vera: User) -> None:
+def test_saving_twice_adds_one_entry(olive: BuilderProfile, vera: User) -> None:
     for _ in range(2):
         signed_in(vera).post(SAVE, {"on": "1"})
     assert ShortlistEntry.objects.count() == 1
@@ -97,7 +97,7 @@ def test_post_without_token_is_rejected(olive: BuilderProfile, vera: User) -> No
     assert not ShortlistEntry.objects.exists()
 
 
-def test_redirect_stays_on_this_site(olive: BuilderProfile, vera: User) -> None:
+def test_redirect_stays_on_the_site(olive: BuilderProfile, vera: User) -> None:
     for target in ("https://evil.example/", "//evil.example", "javascript:alert(1)", "builders"):
         assert signed_in(vera).post(SAVE, {"on": "1", "next": target})["Location"] == "/builders/olive-owner/"
 
@@ -158,18 +158,18 @@ class TestCost:
         for _ in range(3):
             BuilderProfileFactory.create(introduced=True)
 
-    def test_shortlist_takes_three_queries(
+    def test_shortlist_executes_three_queries(
         self, olive: BuilderProfile, vera: User, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         shortlist.add(vera, olive)
         with django_assert_num_queries(3):  # One query for the user, one for the entries and one for the builders.
             read(vera)
 
-    def test_directory_takes_one_more_query_for_clients(self, vera: User, django_assert_num_queries: Any) -> None:
+    def test_directory_executes_one_extra_query_for_clients(self, vera: User, django_assert_num_queries: Any) -> None:
         with django_assert_num_queries(4):  # Two queries for the list, one for the user and one for the client.
             read(vera, "/builders/")
 
-    def test_page_takes_one_more_query_for_clients(
+    def test_builder_page_executes_one_extra_query_for_clients(
         self, olive: BuilderProfile, vera: User, django_assert_num_queries: Any
     ) -> None:
         with django_assert_num_queries(5):  # The builder, the projects, the badges, the user and the saved state.

@@ -1,4 +1,4 @@
-"""Each check fails when what it checks is broken."""
+"""Each diagnostic check detects its problem."""
 
 import socket
 import ssl
@@ -73,7 +73,7 @@ def tls_server(path: Path) -> Iterator[str]:
 
 @contextmanager
 def smtp_server(*answers: bytes) -> Iterator[int]:
-    """Run a mail server that sends a greeting and then one answer per command, and yield its port."""
+    """Run a mail server that sends a greeting and then one response per command, and yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -90,7 +90,7 @@ def smtp_server(*answers: bytes) -> Iterator[int]:
 
 
 class TestCertificate:
-    def test_expiry_of_valid_certificate_is_measured(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_expiry_of_valid_certificate_is_reported(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(days=60)
         path = certificate(tmp_path, expires_at)
         monkeypatch.setenv("SSL_CERT_FILE", str(path))
@@ -100,7 +100,7 @@ class TestCertificate:
         assert found.problem == ""
         assert found.facts["expires_at"] == expires_at.isoformat()
 
-    def test_certificate_that_expires_soon_is_reported(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_certificate_expiring_soon_is_reported(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = certificate(tmp_path, datetime.now(UTC) + timedelta(days=5, hours=1))
         monkeypatch.setenv("SSL_CERT_FILE", str(path))
         with tls_server(path) as url:
@@ -123,7 +123,7 @@ class TestCertificate:
             in diagnostics.check_certificate("https://127.0.0.1:1", "").problem
         )
 
-    def test_plain_address_is_skipped(self) -> None:
+    def test_plain_http_url_is_skipped(self) -> None:
         assert diagnostics.check_certificate("http://127.0.0.1:8000", "").is_skipped
 
 
@@ -170,7 +170,7 @@ class TestMedia:
         assert surroundings.check_media() == Finding(note="A file was written, read and deleted.")
         assert [path for path in media.rglob("*") if path.is_file()] == []
 
-    def test_storage_that_cannot_be_written_is_reported(self, media: Path) -> None:
+    def test_unwritable_storage_is_reported(self, media: Path) -> None:
         media.write_text("a file instead of a folder")
         found = surroundings.check_media()
         assert "cannot be used" in found.problem
@@ -193,12 +193,12 @@ class TestDeliveryClock:
         assert found.problem
         assert "NTP" in found.advice
 
-    def test_slow_delivery_is_not_mistaken_for_a_wrong_clock(self, webhook: WebhookClient) -> None:
+    def test_slow_delivery_is_not_reported_as_wrong_clock(self, webhook: WebhookClient) -> None:
         webhook.created(person(), at=timezone.now() - timedelta(seconds=200))
         webhook.created(person())
         assert state.check_delivery_clock().problem == ""
 
-    def test_no_recent_delivery_is_skipped(self, webhook: WebhookClient) -> None:
+    def test_check_without_recent_deliveries_is_skipped(self, webhook: WebhookClient) -> None:
         webhook.created(person())
         WebhookEvent.objects.update(received_at=timezone.now() - timedelta(hours=2))
         assert state.check_delivery_clock().is_skipped
@@ -230,7 +230,7 @@ class TestPooler:
 
 @pytest.mark.django_db
 class TestRunner:
-    def test_hanging_check_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_hanging_check_times_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The second run does not start another thread."""
         monkeypatch.setattr(runner, "TIMEOUT_S", 0.2)
         end, runs = Event(), []

@@ -120,8 +120,8 @@ def test_unreachable_clerk_is_reported_without_traceback(clerk: Clerk) -> None:
     ("status", "advice"),
     ((401, "Copy CLERK_SECRET_KEY again"), (403, "may read users"), (429, "Wait a minute"), (503, "status.clerk.com")),
 )
-def test_key_that_cannot_read_users_is_reported(clerk: Clerk, status: int, advice: str) -> None:
-    """A key set can be read even if the list of users cannot."""
+def test_key_without_access_to_users_is_reported(clerk: Clerk, status: int, advice: str) -> None:
+    """The key set can be readable even if the user list is not."""
     clerk.users_status = status
     output = run_doctor()
     assert f"Clerk returned {status} for GET /v1/users" in output

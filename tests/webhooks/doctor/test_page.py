@@ -1,4 +1,4 @@
-"""The page Diagnostics shows the last results and queues a run."""
+"""The Diagnostics page shows the latest results and queues runs."""
 
 from datetime import timedelta
 
@@ -61,11 +61,11 @@ def test_run_now_queues_one_job_and_the_page_polls(admin: Client) -> None:
     assert "every 2s" not in admin.get(URL).content.decode()
 
 
-def test_run_now_without_a_worker_gives_the_next_action(admin: Client) -> None:
+def test_run_now_without_a_worker_shows_the_next_action(admin: Client) -> None:
     assert "No worker is running" in admin.post(URL, follow=True).content.decode()
 
 
-def test_page_needs_the_same_number_of_queries_for_any_result(
+def test_number_of_queries_does_not_depend_on_results(
     admin: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(5):  # among them the results and the waiting run

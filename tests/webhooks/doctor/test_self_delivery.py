@@ -1,4 +1,4 @@
-"""A test delivery goes through the public address, and its answer is explained."""
+"""Test deliveries use the public URL, and the response is explained."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def send(admin: Client, **fields: Any) -> str:
 def test_delivery_through_a_real_server_is_stored_and_ignored(
     admin: Client, server: str, settings: Settings, position: int
 ) -> None:
-    """Test deliveries must not end an alert about silence."""
+    """Test deliveries must not resolve a silence alert."""
     settings.CLERK_AUTHORIZED_PARTIES = [server]
     page = send(admin, position=str(position))
     assert "The delivery was accepted." in page
@@ -47,7 +47,7 @@ def test_delivery_through_a_real_server_is_stored_and_ignored(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_secret_that_the_server_does_not_know_is_explained(admin: Client, server: str, settings: Settings) -> None:
+def test_unknown_secret_is_explained(admin: Client, server: str, settings: Settings) -> None:
     settings.CLERK_AUTHORIZED_PARTIES = [server]
     settings.CLERK_WEBHOOK_SECRETS = ["whsec_" + "c3RyYW5nZXIgc3RyYW5nZXIgc3RyYW5nZXIhISE="]
     page = send(admin)
@@ -69,7 +69,7 @@ def test_secret_that_the_server_does_not_know_is_explained(admin: Client, server
         (httpx.ReadTimeout("slow"), "Check the firewall and the load"),
     ),
 )
-def test_refusal_is_explained(
+def test_rejection_is_explained(
     admin: Client, monkeypatch: pytest.MonkeyPatch, response: httpx.Response | Exception, advice: str
 ) -> None:
     urls: list[str] = []
@@ -88,7 +88,7 @@ def test_refusal_is_explained(
     assert len(urls) == 1
 
 
-def test_address_comes_only_from_the_settings(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_target_url_is_read_only_from_the_settings(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     urls: list[str] = []
 
     def post(url: str, **options: Any) -> httpx.Response:
@@ -104,7 +104,7 @@ def test_address_comes_only_from_the_settings(admin: Client, monkeypatch: pytest
     assert "169.254" not in urls[0]
 
 
-def test_delivery_needs_a_reason_and_a_known_secret(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delivery_requires_a_reason_and_a_known_secret(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "post", pytest.fail)
     for fields in ({"reason": ""}, {"position": "9"}, {"position": "x"}):
         send(admin, **fields)

@@ -99,15 +99,15 @@ def test_each_event_has_its_own_outcome_row_and_audit_trail(webhook: WebhookClie
     assert not Attempt.objects.exists()
 
 
-def test_new_users_are_inserted_in_the_order_of_their_ids() -> None:
-    """Two processes that insert the same users in different orders would wait for each other."""
+def test_new_users_are_inserted_in_id_order() -> None:
+    """Two processes that insert the same users in different orders would deadlock."""
     people = sorted((person() for _ in range(4)), key=lambda one: one.clerk_id, reverse=True)
     assert receive_batch(received(samples.user_event("user.created", one)) for one in people) == [PROCESSED] * 4
     inserted = list(User.objects.order_by("pk").values_list("clerk_id", flat=True))
     assert inserted == [one.clerk_id for one in reversed(people)]
 
 
-def test_user_that_the_batch_has_inserted_is_not_inserted_again() -> None:
+def test_user_inserted_by_the_batch_is_not_inserted_again() -> None:
     zofia = person(first_name="Zofia")
     events = [
         samples.user_event("user.created", zofia),
@@ -298,10 +298,10 @@ def test_delivery_stored_by_another_process_makes_the_group_start_again(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("event_type", ("user.created", "user.updated", "user.deleted"))
-def test_user_locked_while_being_inserted_is_left_out(
+def test_user_locked_during_insert_is_skipped(
     database_url: str, monkeypatch: pytest.MonkeyPatch, event_type: str
 ) -> None:
-    """The user is inserted and locked by another transaction after the batch has looked for it."""
+    """Another transaction inserts and locks the user after the batch has looked it up."""
     zofia = person()
     lock = apply._lock
 

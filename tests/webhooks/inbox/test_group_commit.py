@@ -113,8 +113,8 @@ def test_many_threads_get_their_own_results() -> None:
     assert max(map(len, recorder.batches)) <= 8
 
 
-def test_thread_that_is_woken_at_its_timeout_uses_the_result() -> None:
-    """Otherwise it would process an item again that has just been committed."""
+def test_thread_woken_at_timeout_uses_the_result() -> None:
+    """Otherwise, the thread would process a committed item again."""
     group = Recorder().group()
     entry = _Entry[int, int](1)
     entry.woken.set()
@@ -122,7 +122,7 @@ def test_thread_that_is_woken_at_its_timeout_uses_the_result() -> None:
     assert group._withdraw(_Entry[int, int](2))
 
 
-def test_missing_results_are_an_error() -> None:
+def test_missing_results_raise_an_error() -> None:
     recorder = Recorder(lambda numbers: [2 * number for number in numbers[1:]])
     recorder.open.set()
     with pytest.raises(ValueError, match="shorter"):

@@ -195,9 +195,9 @@ def test_count_is_written_without_a_later_request(monkeypatch: pytest.MonkeyPatc
 
 
 class TestSamples:
-    """The last hundred requests of each cause are kept, without their bodies."""
+    """The last hundred requests for each cause are stored without bodies."""
 
-    def test_request_is_kept_with_address_size_and_note(
+    def test_rejected_request_is_stored_with_address_size_and_note(
         self, counter: RejectionCounter, webhook: WebhookClient
     ) -> None:
         webhook.post({"type": "x"}, at=timezone.now() - timedelta(seconds=900), REMOTE_ADDR="198.51.100.7")
@@ -206,7 +206,7 @@ class TestSamples:
         assert (sample.cause, sample.address, sample.size) == ("stale_timestamp", "198.51.100.7", len('{"type":"x"}'))
         assert re.fullmatch(r"signed 90\d s ago", sample.note)
 
-    def test_flood_costs_the_same_statements_as_one_request(self, counter: RejectionCounter) -> None:
+    def test_flood_executes_as_many_statements_as_one_request(self, counter: RejectionCounter) -> None:
         for flood in (1, 5000):
             for number in range(flood):
                 counter.count("bad_signature", address="198.51.100.7", size=number)

@@ -1,4 +1,4 @@
-"""Deliveries are counted by signing secret, so that admins see when an old secret can be removed."""
+"""Delivery counts by signing secret, which show when an old secret can be removed."""
 
 from datetime import timedelta
 
@@ -41,7 +41,7 @@ def received(fingerprint: str, *, hours_ago: float, deliveries: int = 7) -> None
 
 
 def test_second_delivery_of_an_event_counts_for_its_own_secret(counter: BackgroundCounter) -> None:
-    """Two endpoints send each event during a rotation. The event stores only the first secret."""
+    """During a rotation, two endpoints deliver each event, and the event stores only the first secret."""
     zofia, svix_id = person(), new_svix_id()
     assert WebhookClient(SECRET).created(zofia, svix_id=svix_id) == "processed"
     assert WebhookClient(NEXT_SECRET).created(zofia, svix_id=svix_id) == "duplicate"
@@ -74,7 +74,7 @@ def test_page_shows_no_secret(admin: Client) -> None:
         pytest.param(35, 40, "Several secrets receive deliveries. Keep all of them.", id="both are quiet"),
     ),
 )
-def test_page_says_when_the_old_secret_can_be_removed(admin: Client, old: float, new: float | None, text: str) -> None:
+def test_page_shows_when_the_old_secret_can_be_removed(admin: Client, old: float, new: float | None, text: str) -> None:
     received(OLD, hours_ago=old)
     if new:
         received(NEW, hours_ago=new)

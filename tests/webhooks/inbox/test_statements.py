@@ -1,4 +1,4 @@
-"""The number of statements that each kind of event takes, alone and in a batch."""
+"""The number of statements for each kind of event, alone and in a batch."""
 
 import pytest
 from django.db import connection
@@ -29,7 +29,7 @@ def count(group: list[Received]) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_event_alone_takes_at_most_seven_statements(kind: str) -> None:
+def test_single_event_executes_at_most_seven_statements(kind: str) -> None:
     inbox.receive_group([received(*user(["BUILDER"])[0])])  # opens the connection
     statements = count([prepare(kind)])
     assert (statements[0], statements[-1]) == ("BEGIN", "COMMIT")
@@ -37,6 +37,6 @@ def test_event_alone_takes_at_most_seven_statements(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_event_in_a_batch_takes_at_most_one_and_a_half_statements(kind: str) -> None:
+def test_batched_event_executes_at_most_1_5_statements(kind: str) -> None:
     statements = count([prepare(kind) for _ in range(BATCH)])
     assert len(statements) <= BATCH * MAX_STATEMENTS_IN_BATCH, "\n".join(sql[:120] for sql in statements)

@@ -49,7 +49,7 @@ def test_successful_attempt_is_not_recorded() -> None:
     assert not JobFailure.objects.exists()
 
 
-def test_error_of_the_job_is_kept_if_the_database_is_down(caplog: pytest.LogCaptureFixture) -> None:
+def test_job_error_is_preserved_if_the_database_is_down(caplog: pytest.LogCaptureFixture) -> None:
     with patch.object(failures, "record", side_effect=OperationalError("down")), pytest.raises(ConnectionError):
         asyncio.run(failures.record_failures(fail, CONTEXT, None))
     assert "The failure of job 7 (profiles.contact.emails.mail_contact_message) could not be recorded" in caplog.text

@@ -59,7 +59,7 @@ def test_state_is_derived_and_filtered(operator: Client, status: str, attempts: 
     assert listed(operator, others) == []
 
 
-def test_title_and_plain_names_are_shown(operator: Client) -> None:
+def test_titles_and_readable_names_are_shown(operator: Client) -> None:
     create_job(task="profiles.contact.emails.mail_contact_message")
     create_job(task="removed.task")
     text = operator.get(URL).content.decode()
@@ -92,7 +92,7 @@ def test_invalid_filter_is_reported(operator: Client, query: str) -> None:
 
 
 def jobs_of_olive() -> tuple[Any, set[int]]:
-    """Create a person with one job of each kind that is about people, and the same kinds of jobs about others."""
+    """Create a user with one job of each kind that concerns users, and the same jobs for other users."""
     olive, other = UserFactory.create(name="Olive Owner"), UserFactory.create()
     export = DataExport.objects.create(user=olive, expires_at=timezone.now())
     stored = event(clerk_user_id=olive.clerk_id)
@@ -108,7 +108,7 @@ def jobs_of_olive() -> tuple[Any, set[int]]:
     return olive, {create_job(task=task, args=args) for task, args in arguments.items()}
 
 
-def test_jobs_are_found_by_person(operator: Client) -> None:
+def test_search_finds_jobs_by_user(operator: Client) -> None:
     olive, expected = jobs_of_olive()
     assert set(listed(operator, f"user={olive.clerk_id}")) == expected
     assert set(listed(operator, f"user={olive.pk}")) == expected
@@ -119,7 +119,7 @@ def test_jobs_are_found_by_person(operator: Client) -> None:
     assert text.count("Olive Owner") == len(expected)
 
 
-def test_jobs_are_found_by_id_event_and_word(operator: Client) -> None:
+def test_search_finds_jobs_by_id_event_and_word(operator: Client) -> None:
     stored = event()
     job = create_job(task="webhooks.inbox.service.retry_event", args={"event_id": stored.pk})
     create_job()
@@ -166,7 +166,7 @@ def test_page_shows_purpose_history_and_cause(operator: Client) -> None:
     assert "Failed, will be retried" in text
 
 
-def test_missing_job_is_not_found(operator: Client) -> None:
+def test_missing_job_returns_not_found(operator: Client) -> None:
     assert operator.get(f"{URL}1234567/change/").status_code == 404
 
 

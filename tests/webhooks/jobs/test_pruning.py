@@ -29,14 +29,14 @@ def test_ended_job_is_deleted_after_the_retention_period(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ("todo", "doing", "failed"))
-def test_job_that_has_not_ended_or_has_failed_is_kept(status: str) -> None:
+def test_unfinished_and_failed_jobs_are_kept(status: str) -> None:
     old = create_job(status, queued=OLD)
     create_job("succeeded", queued=OLD)
     assert pruning.delete_ended() == 1
     assert remaining() == {old}
 
 
-def test_age_is_counted_from_the_end_of_the_job() -> None:
+def test_age_is_measured_from_the_end_of_the_job() -> None:
     slow = create_job("succeeded", queued=OLD)
     add_event(slow, "succeeded", timezone.now() - timedelta(days=1))
     assert pruning.delete_ended() == 0

@@ -35,7 +35,7 @@ class TestAlertPage:
         found = re.findall(r'href="/admin/webhooks/webhookevent/\?user=(\w+)"', text)
         assert sorted(found) == ["user_1", "user_2"]
 
-    def test_people_with_an_account_are_named_and_linked(self) -> None:
+    def test_affected_users_are_named_and_linked(self) -> None:
         user = UserFactory.create(name="Olive & Owner")
         text = page_of(events=[event(state="dead", processed_at=None, clerk_user_id=user.clerk_id).pk])
         assert f'<a href="/admin/accounts/user/{user.pk}/change/"><bdi>Olive &amp; Owner</bdi></a>' in text

@@ -305,7 +305,7 @@ REFUSED: dict[str, Any] = {"refused_at": NOW}
 FAILING: dict[str, Any] = {"refused_at": None, "failures": 5}
 
 
-def test_new_cause_of_reopened_alert_is_notified_at_once(settings: Settings, receiver: Receiver) -> None:
+def test_new_cause_of_reopened_alert_is_notified_immediately(settings: Settings, receiver: Receiver) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
     set_clerk(**REFUSED)
     check_alerts_at()
@@ -339,7 +339,7 @@ def test_acknowledged_alert_does_not_notify_new_cause(settings: Settings, receiv
     assert [title.split("] ")[0] for title in receiver.titles if "Clerk" in title] == ["[Opened"]
 
 
-def test_failures_after_a_refused_key_are_the_current_cause() -> None:
+def test_failures_after_a_rejected_key_are_the_current_cause() -> None:
     set_clerk(refused_at=NOW, failures=3)
     with time_machine.travel(NOW, tick=False):
         signal = RULES[Rule.CLERK](measure())
@@ -361,7 +361,7 @@ def test_failing_channel_is_retried_without_blocking_others(settings: Settings, 
     assert len(receiver.messages) == 1
 
 
-def test_channel_that_is_down_for_an_hour_gets_the_message(adam: User, receiver: Receiver) -> None:
+def test_notification_is_sent_after_an_hour_long_channel_outage(adam: User, receiver: Receiver) -> None:
     receiver.status = 500
     create_dead_events()
     for minutes in range(0, 60, 5):
@@ -381,7 +381,7 @@ def test_channel_that_is_down_for_an_hour_gets_the_message(adam: User, receiver:
     assert receiver.titles.count("[Opened] Dead events need attention") == 1
 
 
-def test_unsent_resolution_is_given_up_after_a_day(receiver: Receiver) -> None:
+def test_unsent_resolution_is_abandoned_after_a_day(receiver: Receiver) -> None:
     receiver.status = 500
     open_and_resolve()
     check_alerts_at(timedelta(hours=20))
@@ -390,7 +390,7 @@ def test_unsent_resolution_is_given_up_after_a_day(receiver: Receiver) -> None:
     assert not Notification.objects.unsent().exists()
 
 
-def test_notification_of_a_removed_channel_is_given_up(settings: Settings, receiver: Receiver) -> None:
+def test_notification_for_a_removed_channel_is_abandoned(settings: Settings, receiver: Receiver) -> None:
     receiver.status = 500
     create_dead_events()
     check_alerts_at()
@@ -551,7 +551,7 @@ def reject(
 
 @pytest.mark.parametrize(("cause", "rule"), (("bad_signature", Rule.REJECTED), ("locked_row", Rule.UNAVAILABLE)))
 @pytest.mark.parametrize("usual", (1, 3000))
-def test_rejections_are_over_soon_after_a_delivery_is_accepted(cause: str, rule: Alert.Rule, usual: int) -> None:
+def test_rejections_end_soon_after_a_delivery_is_accepted(cause: str, rule: Alert.Rule, usual: int) -> None:
     event(NOW - 20 * MINUTE, deliveries=usual)
     reject(cause, 1000)
     assert check_alerts_at() == [rule]
@@ -572,7 +572,7 @@ def test_wrong_clock_opens_its_own_alert(cause: str, offset_s: int, words: str) 
     assert words in Alert.objects.get().summary
 
 
-def test_single_repetition_of_an_old_delivery_does_not_open_an_alert() -> None:
+def test_single_replayed_delivery_does_not_open_an_alert() -> None:
     event(NOW - timedelta(days=2))
     reject("stale_timestamp", 1, clock_offset_s=86_400)
     assert check_alerts_at() == []
@@ -580,7 +580,7 @@ def test_single_repetition_of_an_old_delivery_does_not_open_an_alert() -> None:
         assert RULES[Rule.CLOCK](measure()).state == "degraded"
 
 
-def test_wrong_clock_of_one_server_opens_while_others_accept() -> None:
+def test_wrong_clock_on_one_of_several_servers_opens_an_alert() -> None:
     event(NOW, deliveries=50)
     reject("stale_timestamp", 10, clock_offset_s=600)
     assert check_alerts_at() == [Rule.CLOCK]

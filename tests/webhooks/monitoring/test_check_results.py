@@ -56,8 +56,10 @@ def test_old_results_are_unknown() -> None:
     ("state", "facts", "expected"),
     (("failed", {"offset_s": 600.0}, "broken"), ("failed", {}, "well"), ("passed", {"offset_s": 0.2}, "well")),
 )
-def test_clock_is_compared_without_deliveries(state: str, facts: dict[str, Any], expected: str) -> None:
-    """A check that could not reach Clerk has no offset, and does not mean that the clock is wrong."""
+def test_clock_offset_from_clerk_is_reported_without_deliveries(
+    state: str, facts: dict[str, Any], expected: str
+) -> None:
+    """A check that could not reach Clerk has no offset, which does not indicate a wrong clock."""
     event(NOW - DAY)
     store("clerk_clock", state, **facts)
     assert state_of(Alert.Rule.CLOCK) == expected

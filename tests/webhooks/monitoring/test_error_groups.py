@@ -1,4 +1,4 @@
-"""Errors of events and jobs are grouped by kind and place. Groups have a page, a state and a replay."""
+"""Errors of events and jobs are grouped by type and location. Groups have a page, a state and a replay."""
 
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -38,7 +38,7 @@ def operator() -> Client:
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """Let every event fail in a function of our code."""
+    """Make every event fail in a project function."""
 
     def fail(*args: Any, **kwargs: Any) -> NoReturn:
         raise error
@@ -60,7 +60,7 @@ def save_in_savepoint(row: ErrorGroup) -> None:
 
 
 class TestGrouping:
-    def test_errors_with_other_values_are_in_one_group(
+    def test_errors_that_differ_only_in_values_share_a_group(
         self, webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name in ("Olive", "Vera"):
@@ -74,7 +74,7 @@ class TestGrouping:
             2,
         )
 
-    def test_place_is_the_innermost_function_of_our_code(self) -> None:
+    def test_location_is_the_innermost_project_function(self) -> None:
         nothing: Any = None
         with pytest.raises(AttributeError) as caught:
             fields.read(nothing, "name", str)
@@ -94,7 +94,7 @@ class TestGrouping:
         kind = identify(caught.value)
         assert (kind.error_type, kind.detail) == ("UniqueViolation", "webhooks_group_key_unique")
 
-    def test_errors_of_jobs_are_grouped_in_the_same_way(self) -> None:
+    def test_job_errors_are_grouped_like_event_errors(self) -> None:
         error = raised(KeyError("Olive"))
         failures.record(create_job("failed"), error)
         assert errors.group_of(error) == ErrorGroup.objects.get().pk
@@ -151,7 +151,7 @@ class TestState:
         row = AuditLog.objects.get(action="ERROR_GROUP_CHANGED")
         assert (row.details or {})["state"] == ["new", state]
 
-    def test_second_admin_learns_who_changed_the_group_first(self, operator: Client, group: ErrorGroup) -> None:
+    def test_concurrent_change_shows_who_changed_the_group(self, operator: Client, group: ErrorGroup) -> None:
         adam = UserFactory.create(name="Adam Admin", admin=True)
         self.act(signed_in(adam), group, "known")
         text = self.act(operator, group, "resolved")
@@ -176,7 +176,7 @@ class TestState:
 class TestPages:
     @pytest.fixture
     def olive(self, webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> Any:
-        """Store a person with a failed event, and a failed job about the person with the same error."""
+        """Store a user with a failed event, and a failed job of the user with the same error."""
         sample = person()
         user = UserFactory.create(clerk_id=sample.clerk_id, name="Olive Owner")
         error = raised(KeyError("olive@example.com"))
@@ -206,7 +206,7 @@ class TestPages:
         assert "No event or job fails with this error now." not in text
         assert f"<dt>Last seen</dt><dd>{date_format(failed_at, 'j M Y H:i:s')}</dd>" in text
 
-    def test_replay_of_the_group_starts_with_its_events(self, operator: Client, olive: Any) -> None:
+    def test_group_replay_selects_its_events(self, operator: Client, olive: Any) -> None:
         group = WebhookEvent.objects.get().error_group_id
         response = operator.get(f"/admin/webhooks/webhookevent/repair/?error_group={group}&state=unsettled")
         assert "1 event." in response.content.decode()
@@ -219,7 +219,7 @@ class TestPages:
         link = f'href="{URL}{event.error_group_id}/change/"'
         assert link in operator.get(f"/admin/webhooks/webhookevent/{event.pk}/change/").content.decode()
 
-    def test_sentry_link_needs_the_setting(self, operator: Client, olive: Any, settings: Settings) -> None:
+    def test_sentry_link_requires_the_setting(self, operator: Client, olive: Any, settings: Settings) -> None:
         assert "Open in Sentry" not in self.page(operator)
         settings.SENTRY_ISSUES_URL = "https://example.sentry.io/issues/?project=1"
         key = ErrorGroup.objects.latest("pk").key
@@ -233,7 +233,7 @@ class TestPages:
         assert ">KeyError</a>" in operator.get(f"{URL}?q=keyerr&within=1h").content.decode()
         assert "errornote" in operator.get(f"{URL}?state=x").content.decode()
 
-    def test_numbers_of_queries_do_not_depend_on_the_number_of_failures(self, operator: Client, olive: Any) -> None:
+    def test_number_of_queries_does_not_depend_on_failures(self, operator: Client, olive: Any) -> None:
         def count(url: str) -> int:
             with CaptureQueriesContext(connection) as queries:
                 assert operator.get(url).status_code == 200

@@ -1,4 +1,4 @@
-"""Every runbook links to the pages where its steps are done, and a test causes its problem and follows its steps."""
+"""Every runbook links to the pages used in its steps, and a test triggers its problem and follows the steps."""
 
 import ast
 import html
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 Rule = Alert.Rule
 NAMES = sorted(path.stem for path in runbooks.FOLDER.glob("*.md"))
 JOURNEYS = "tests/journeys/alarms.py"
-#: The test that exercises a runbook, unless a trouble in `make alarms` does.
+#: The test of each runbook that `make alarms` does not cover.
 EXERCISES: dict[str, str] = {
     Rule.OLDEST_UNSETTLED: "tests/webhooks/monitoring/test_runbooks.py::test_oldest_unsettled",
     Rule.OTHER_INSTANCE: "tests/webhooks/monitoring/test_runbooks.py::test_other_instance",
@@ -63,7 +63,7 @@ def state_of(rule: Alert.Rule, after: timedelta = timedelta(0)) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_links_of_runbook_lead_to_admin_pages(admin: Client, name: str) -> None:
+def test_runbook_links_open_admin_pages(admin: Client, name: str) -> None:
     links = links_of(admin, name)
     assert links, f"docs/runbooks/{name}.md has no link to a page where a step is done."
     for link in links:
@@ -89,7 +89,7 @@ def test_exercise_of_runbook_exists(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(TROUBLES))
-def test_make_alarms_causes_and_cures_each_trouble(name: str) -> None:
+def test_make_alarms_covers_every_problem(name: str) -> None:
     tests = [source for function, source in functions_of(JOURNEYS).items() if function.startswith("test_")]
     assert any(f"'{name}'" in source for source in tests)
 

@@ -79,7 +79,7 @@ def test_rule_that_raises_is_unknown_and_keeps_its_alert(monkeypatch: pytest.Mon
     assert Alert.objects.get(rule=Alert.Rule.SILENCE).ok_since is None
 
 
-def test_site_with_data_and_without_problems_is_well(settings: Settings) -> None:
+def test_healthy_site_with_data_is_well(settings: Settings) -> None:
     now = timezone.now()
     settings.CLERK_SECRET_KEY = "sk_test_x"
     ClerkRateLimit.objects.create(name="instance", next_slot_at=now)

@@ -32,7 +32,7 @@ def three_per_week(hour: datetime) -> int:
 
 
 def one_sign_up_per_week(hour: datetime) -> int:
-    """Three events within an hour, on another day each week."""
+    """Three events within an hour, on a different day each week."""
     week = (hour - MONDAY) // WEEK
     return 3 * ((hour.weekday(), hour.hour) == (week % 5, 9 + week % 4))
 
@@ -83,14 +83,14 @@ def test_office_site_is_silent_within_one_working_day() -> None:
     assert 3 <= hours_until_broken(MONDAY + 9 * HOUR, DAY) <= 8
 
 
-def test_small_site_is_silent_after_weeks_not_days() -> None:
+def test_small_site_is_silent_only_after_weeks() -> None:
     seed(three_per_week, MONDAY + 9 * HOUR)
     assert state_at(MONDAY + 2 * WEEK) == State.WELL
     assert state_at(MONDAY + 4 * WEEK) == State.BROKEN
 
 
 def test_bursts_count_as_one_arrival() -> None:
-    """Three events per week that arrive together are a third as many as three independent ones."""
+    """Three events per week that arrive together count as one independent arrival."""
     seed(one_sign_up_per_week, MONDAY + 15 * HOUR)
     assert state_at(MONDAY + 3 * WEEK) == State.WELL
 
@@ -115,7 +115,7 @@ def last_before(pattern: Pattern, moment: datetime) -> datetime:
 
 @pytest.mark.parametrize("shift", (-HOUR, HOUR))
 def test_daylight_saving_time_stays_well(shift: timedelta) -> None:
-    """Traffic that starts and ends an hour earlier or later than in the weeks before is not silent."""
+    """Traffic that shifts by one hour compared with previous weeks is not reported."""
     seed(busy_by_day, MONDAY + 19 * HOUR + 59 * MINUTE)
 
     def shifted(hour: datetime) -> int:

@@ -1,4 +1,4 @@
-"""Monitoring while the database is slow or locked, and while the clock jumps: pages never claim that all is well."""
+"""Monitoring with a slow or locked database or a jumping clock never reports that everything is OK."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ Rule = Alert.Rule
 GIB = 1024**3
 DASHBOARD = "/admin/webhooks/dashboard/"
 PAGES = (DASHBOARD, "/admin/webhooks/alert/", "/admin/webhooks/webhookevent/", "/admin/webhooks/job/", "/metrics")
-#: Tables, and a rule whose measurements they contain.
+#: Tables, and a rule that reads each table.
 TABLES = {
     "webhooks_webhookevent": Rule.DEAD_EVENTS,
     "webhooks_rejectioncount": Rule.REJECTED,
@@ -53,7 +53,7 @@ def locked(table: str, database_url: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_locked_table_makes_its_rules_unknown_and_others_open_alerts(
+def test_locked_table_makes_only_its_rules_unknown(
     operator: Client, database_url: str, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(total=100 * GIB, free=0))
@@ -65,7 +65,7 @@ def test_locked_table_makes_its_rules_unknown_and_others_open_alerts(
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_pages_answer_or_name_the_database_while_a_table_is_locked(
+def test_pages_respond_or_report_the_database_while_a_table_is_locked(
     operator: Client, database_url: str, table: str
 ) -> None:
     with locked(table, database_url):
@@ -78,8 +78,8 @@ def test_pages_answer_or_name_the_database_while_a_table_is_locked(
                 assert "temporarily unavailable" in text, page
 
 
-def test_clock_that_jumps_resolves_no_alert_and_never_shows_that_all_is_well() -> None:
-    """A rule whose measurements are from the future or long ago stays broken, or is unknown."""
+def test_clock_jump_neither_resolves_alerts_nor_reports_ok() -> None:
+    """Rules with measurements from the future or the distant past stay broken or become unknown."""
     event(timezone.now(), state="dead", processed_at=None)
     assert Rule.DEAD_EVENTS in {alert.rule for alert in alerts.check()}
     for jump in (timedelta(days=-2), timedelta(hours=-1), timedelta(hours=1), timedelta(days=2)):

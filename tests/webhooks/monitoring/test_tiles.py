@@ -80,10 +80,10 @@ class TestTiles:
             (0, 0, "None in 7 days"),
         ),
     )
-    def test_young_site_shows_the_earlier_count_instead_of_an_average(self, day: int, earlier: int, text: str) -> None:
+    def test_new_site_shows_the_previous_count_instead_of_an_average(self, day: int, earlier: int, text: str) -> None:
         assert describe_change(day, earlier, has_history=False) == text
 
-    def test_averages_are_shown_once_a_week_of_history_exists(self) -> None:
+    def test_averages_are_shown_after_a_week_of_history(self) -> None:
         for age in (MINUTE, HOUR, 2 * DAY):
             event(NOW - age)
         assert build()["received"].note == "1 in the 6 days before"

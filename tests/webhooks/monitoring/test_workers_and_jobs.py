@@ -22,7 +22,7 @@ SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
 def signal_at(moment: datetime, rule: Alert.Rule = Alert.Rule.WORKER_GONE) -> Signal:
-    """Evaluate the rules, as every 15 seconds, and return a signal."""
+    """Evaluate the rules as the scheduled job does, and return a signal."""
     with time_machine.travel(moment, tick=False):
         alerts.check()
         return RULES[rule](measure())
@@ -63,7 +63,7 @@ class TestRestarts:
         assert signal_at(NOW + 110 * SECOND).state == "well"
 
     def test_killed_workers_do_not_count_as_running(self) -> None:
-        """A worker that is killed leaves its row, with a heartbeat that is recent for 30 seconds."""
+        """A killed worker leaves its row, whose heartbeat counts as recent for 30 seconds."""
         signal_at(NOW)
         for number in range(8):
             start_worker(NOW + 5 * number * SECOND, running=8)
@@ -101,7 +101,7 @@ class TestRestarts:
 
 
 class TestJobs:
-    def test_job_that_keeps_failing_is_broken_before_it_is_given_up(self) -> None:
+    def test_repeatedly_failing_job_is_reported_before_its_last_attempt(self) -> None:
         add_job("profiles.contact.emails.mail_contact_message", attempts=2)
         assert signal_at(NOW, Alert.Rule.JOBS).state == "well"
         add_job("profiles.contact.emails.mail_contact_message", attempts=3)
@@ -110,7 +110,7 @@ class TestJobs:
         assert "mail_contact_message" in signal.summary
 
     def test_later_success_of_the_same_task_clears_the_signal(self) -> None:
-        """One rejected address does not mean that the mail server is down."""
+        """A single rejected address is not a mail server outage."""
         add_job("profiles.contact.emails.mail_contact_message", attempts=3)
         add_job("profiles.contact.emails.mail_contact_message", "succeeded")
         assert signal_at(NOW, Alert.Rule.JOBS).state == "well"
@@ -129,7 +129,7 @@ class TestJobs:
         add_job(retry_event.name, attempts=4)
         assert signal_at(NOW, Alert.Rule.JOBS).state == "well"
 
-    def test_job_that_is_a_quarter_of_an_hour_late_is_broken(self) -> None:
+    def test_job_15_minutes_late_is_reported(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
         add_job("any.task", scheduled_at=NOW)

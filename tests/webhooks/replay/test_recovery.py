@@ -1,4 +1,4 @@
-"""Svix sends missed deliveries again if its API is configured. Otherwise, the page explains how to recover them."""
+"""Recovery of missed deliveries through the Svix API, or with manual steps if it is not configured."""
 
 import json
 from collections.abc import Iterator
@@ -96,7 +96,7 @@ def test_recovery_is_started_and_audited(admin: Client, svix_api: SvixServer, sc
         (202, "[]", "may have started"),
     ),
 )
-def test_refusal_is_explained_and_audited(
+def test_rejection_is_explained_and_audited(
     admin: Client, svix_api: SvixServer, status: int, body: str, advice: str
 ) -> None:
     svix_api.status, svix_api.body = status, body
@@ -112,7 +112,7 @@ def test_unreachable_svix_is_explained(admin: Client, svix_api: SvixServer, sett
     assert "Svix could not be reached" in recover(admin)
 
 
-def test_start_must_be_in_the_past(admin: Client, svix_api: SvixServer) -> None:
+def test_start_time_must_be_in_the_past(admin: Client, svix_api: SvixServer) -> None:
     for since in (timezone.now() + timedelta(hours=1), timezone.now() - timedelta(days=91)):
         assert "Enter a time within the last 90 days." in recover(admin, since=since.isoformat())
     for text in ("yesterday", "9999-99-99"):
