@@ -39,7 +39,7 @@ def for_users(users: Collection[User]) -> dict[int, dict[str, Any]]:
 
     Profiles that this transaction has already locked are not loaded again.
     """
-    metadata = {user.pk: _of_locked(user) for user in users if user_profiles.are_known(user)}
+    metadata = {user.pk: _metadata_of_locked(user) for user in users if user_profiles.are_known(user)}
     metadata |= _load([user.pk for user in users if user.pk not in metadata])
     for pushed in metadata.values():
         if "hourlyRate" in pushed and pushed["hourlyRate"] is None:
@@ -47,7 +47,7 @@ def for_users(users: Collection[User]) -> dict[int, dict[str, Any]]:
     return {pk: pushed for pk, pushed in metadata.items() if pushed}
 
 
-def _of_locked(user: User) -> dict[str, Any]:
+def _metadata_of_locked(user: User) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
     for model, keys in KEYS.items():
         profile = user_profiles.get(user, model)

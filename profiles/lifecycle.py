@@ -87,13 +87,13 @@ def follow_roles(changes: Sequence[RoleChange]) -> None:
             if role in change.added:
                 request_profile(PROFILE_OF_ROLE[role], change.user, actor=change.actor)
         targets.append(_Target(change.user, change.actor, () if is_request else change.added, change.removed))
-    _match(targets)
+    _apply_targets(targets)
 
 
 def ensure_profiles(people: Sequence[Person]) -> None:
     """Create, restore and archive profiles so that they match the roles of locked users."""
     roles = set(PROFILE_OF_ROLE)
-    _match([_Target(user, actor, user.roles, roles - set(user.roles)) for user, actor in people])
+    _apply_targets([_Target(user, actor, user.roles, roles - set(user.roles)) for user, actor in people])
     follow_names(people, condition="slug IS NULL")
 
 
@@ -164,7 +164,7 @@ def request_profile(model: type[Profile], user: User, *, actor: Actor) -> None:
         apply_changes(profile, actor=actor, **values)
 
 
-def _match(targets: Sequence[_Target]) -> None:
+def _apply_targets(targets: Sequence[_Target]) -> None:
     """Insert missing profiles, and restore or archive existing ones. Usually, all wanted profiles are missing."""
     for role, model in PROFILE_OF_ROLE.items():
         _insert(model, [(target.user, target.actor) for target in targets if role in target.wanted])

@@ -44,7 +44,9 @@ def near_groups(zone: str) -> list[str]:
     """Return the groups whose local time is within three hours of `zone` today."""
     now = datetime.now(UTC)
     here = _offset(zone, now)
-    return [group for group, example in _groups().items() if _distance(here, _offset(example, now)) <= NEAR_MINUTES]
+    return [
+        group for group, example in _groups().items() if _minutes_apart(here, _offset(example, now)) <= NEAR_MINUTES
+    ]
 
 
 @cache
@@ -58,7 +60,7 @@ def _zones_by_group() -> Iterator[tuple[str, str]]:
         yield group_of(zone), zone
 
 
-def _distance(minutes: int, other: int) -> int:
+def _minutes_apart(minutes: int, other: int) -> int:
     """Return the difference in time of day, ignoring the date: 0 for Honolulu and Kiritimati, 24 hours apart."""
     difference = abs(minutes - other) % _DAY
     return min(difference, _DAY - difference)

@@ -124,11 +124,11 @@ def report_context(request: HttpRequest, report: Reconciliation) -> dict[str, An
     return {
         "is_running": is_running,
         "can_be_repeated": may_repair(request) and requested_runs.can_be_repeated(report),
-        "repetition": _repetition(report),
+        "repetition": _real_run_of(report),
     }
 
 
-def _repetition(report: Reconciliation) -> Reconciliation | None:
+def _real_run_of(report: Reconciliation) -> Reconciliation | None:
     """Return the real run that repeated this dry run, or None if there is none or it failed."""
     runs = Reconciliation.objects.filter(dry_run_report=report).exclude(state=Reconciliation.State.FAILED)
     return runs.first() if report.dry_run else None

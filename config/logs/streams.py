@@ -44,7 +44,7 @@ def format_line(message: str, level: int, error: BaseException | None = None) ->
     record = logging.LogRecord("output", level, "", 0, message.strip(), None, exc_info)
     try:
         return json_formatter().format(record) + "\n"
-    except ImproperlyConfigured:  # Probably the message reports the setting that the formatter needs.
+    except ImproperlyConfigured:  # The invalid setting is probably one that the formatter needs.
         fields = {"level": record.levelname.lower(), "logger": record.name, "message": message.strip()}
         return json.dumps(fields, ensure_ascii=False) + "\n"
 

@@ -71,15 +71,15 @@ _PER_EURO = {
 
 def to_usd(amount: Decimal, currency: str) -> int:
     """Return `amount` in whole US dollars, at least 1."""
-    return max(1, round(_converted(amount, currency, Currency.USD)))
+    return max(1, round(_convert(amount, currency, Currency.USD)))
 
 
 def about(amount: Decimal, currency: str, other: str) -> Decimal:
     """Convert `amount` to another currency, rounded to two digits because the rates are approximate."""
-    exact = _converted(amount, currency, other)
+    exact = _convert(amount, currency, other)
     step = Decimal(10) ** max(0, exact.adjusted() - 1)
     return max(Decimal(1), round(exact / step) * step)
 
 
-def _converted(amount: Decimal, currency: str, other: str) -> Decimal:
+def _convert(amount: Decimal, currency: str, other: str) -> Decimal:
     return Decimal(amount) / _PER_EURO[Currency(currency)] * _PER_EURO[Currency(other)]

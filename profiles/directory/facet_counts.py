@@ -163,9 +163,9 @@ def _availability(row: Row) -> str:
 def _choices(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> Iterator[Choice]:
     selected = query.filters.get(facet.key, ())
     if facet.key == NEAR:
-        yield from _cities(facet, selected)
+        yield from _city_choices(facet, selected)
         return
-    values = _frequent(facet, selected, counts) if facet.is_long or not facet.labels else facet.labels
+    values = _most_frequent(facet, selected, counts) if facet.is_long or not facet.labels else facet.labels
     for number, value in enumerate(values):
         count = counts.formatted(facet.key, value)
         # Omit values without matches.
@@ -173,7 +173,7 @@ def _choices(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> Iterat
             yield Choice(f"{facet.key}-{number}", value, facet.label(value), count, value in selected)
 
 
-def _cities(facet: Facet, selected: tuple[str, ...]) -> Iterator[Choice]:
+def _city_choices(facet: Facet, selected: tuple[str, ...]) -> Iterator[Choice]:
     """Yield a choice for each city, without counts. The browser adds the visitor's own time zone."""
     for number, zone in enumerate(dict.fromkeys((*selected, *time_zones.CITIES))):
         yield Choice(f"{facet.key}-{number}", zone, facet.label(zone), "", zone in selected)
@@ -189,7 +189,7 @@ def _count_texts(facet: str, texts: Iterable[str], spellings: dict[str, str]) ->
     return counts
 
 
-def _frequent(facet: Facet, selected: tuple[str, ...], counts: FacetCounts) -> list[str]:
+def _most_frequent(facet: Facet, selected: tuple[str, ...], counts: FacetCounts) -> list[str]:
     """Return the selected values, then the most frequent other values."""
     is_text = facet.key in indexing.FREE_TEXT
     keys = {terms.term_key(value) if is_text else value for value in selected}

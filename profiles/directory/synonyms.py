@@ -87,7 +87,7 @@ def load(version: object) -> Synonyms:
     for row in rows:
         for phrase in row.searches:
             if key := _key(terms.query_prefixes(phrase)):
-                meanings[key] = _merge(meanings.get(key), _meaning(row, key))
+                meanings[key] = _merge(meanings.get(key), _compile_row(row, key))
     return Synonyms(version, meanings, frozenset(_single_words(rows)))
 
 
@@ -99,7 +99,7 @@ def _key(words: Iterable[str]) -> str:
     return "".join(map(english.singular, words))
 
 
-def _meaning(row: SearchSynonym, key: str) -> Meaning:
+def _compile_row(row: SearchSynonym, key: str) -> Meaning:
     """Return the expansion of one of the row's phrases."""
     others = [phrase for phrase in row.searches if _key(terms.query_prefixes(phrase)) != key]
     phrases = [phrase for phrase in (*row.finds, *others) if terms.term_key(phrase)]

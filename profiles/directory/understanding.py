@@ -105,7 +105,7 @@ def understand(text: str, synonyms: Synonyms = NO_SYNONYMS) -> Understanding:
     position = 0
     while position < len(chunks):
         rest = chunks[position : position + MAX_PHRASE_WORDS]
-        length, found = _next(rest, synonyms)
+        length, found = _next_concept(rest, synonyms)
         if isinstance(found, Hint):
             hints.append(found)
         elif found is None:
@@ -114,11 +114,11 @@ def understand(text: str, synonyms: Synonyms = NO_SYNONYMS) -> Understanding:
             concepts.append(found)
         position += length
     if not concepts:
-        return _literal(chunks, hints)
+        return _understand_literally(chunks, hints)
     return Understanding(tuple(concepts[:MAX_WORDS]), tuple(ignored), tuple(hints))
 
 
-def _literal(chunks: Sequence[_Chunk], hints: Sequence[Hint]) -> Understanding:
+def _understand_literally(chunks: Sequence[_Chunk], hints: Sequence[Hint]) -> Understanding:
     """Match all words literally, because the text contains only ignored words and hints."""
     concepts = {concept.literal: concept for concept in (_concept([chunk]) for chunk in chunks)}
     is_general = bool(hints) or any(chunk.words[0] in english.GENERAL_WORDS for chunk in chunks)
@@ -129,7 +129,7 @@ def _chunk(text: str) -> _Chunk:
     return _Chunk(text, tuple(dict.fromkeys(terms.query_prefixes(text)))[:MAX_WORDS])
 
 
-def _next(chunks: Sequence[_Chunk], synonyms: Synonyms) -> tuple[int, Concept | Hint | None]:
+def _next_concept(chunks: Sequence[_Chunk], synonyms: Synonyms) -> tuple[int, Concept | Hint | None]:
     """Return the next concept or hint (None for an ignored word), preceded by the number of chunks in it."""
     for length in range(len(chunks), 0, -1):
         phrase = chunks[:length]

@@ -61,7 +61,7 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
     query = needs if needs and needs_page else query
     # htmx needs the full page when it restores a history entry.
     is_partial = request.htmx and not request.htmx.history_restore_request
-    address = _longer_list(request) if is_partial and request.htmx.target == MORE else query
+    address = _query_with_next_page(request) if is_partial and request.htmx.target == MORE else query
     context = {
         "query": query,
         "page": page,
@@ -97,7 +97,7 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
     return _update_history(request, address, response) if is_partial else response
 
 
-def _longer_list(request: DirectoryRequest) -> DirectoryQuery:
+def _query_with_next_page(request: DirectoryRequest) -> DirectoryQuery:
     """Return the query for the visitor's current list plus the page to append."""
     return _current_query(request).with_next_page
 

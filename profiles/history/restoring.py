@@ -40,7 +40,7 @@ def form_data(form: ProfileForm[Any], values: Mapping[str, Any]) -> dict[str, An
         form: an unbound form with the current values.
     """
     return {
-        name: field.prepare_value(_plain(field, values[name])) if name in values else form[name].value()
+        name: field.prepare_value(_to_field_type(field, values[name])) if name in values else form[name].value()
         for name, field in form.fields.items()
     }
 
@@ -65,7 +65,7 @@ def problems(form: ProfileForm[Any], values: Mapping[str, Any], ignored: Collect
 
 def old_value(bound: BoundField, value: Any) -> str:
     """Format an old value as text."""
-    return display(bound, _plain(bound.field, value))
+    return display(bound, _to_field_type(bound.field, value))
 
 
 def _reason(form: ProfileForm[Any], name: str, values: Mapping[str, Any]) -> str | Promise:
@@ -77,7 +77,7 @@ def _reason(form: ProfileForm[Any], name: str, values: Mapping[str, Any]) -> str
     return ADJUSTED if restored != values[name] and (restored or values[name]) else ""
 
 
-def _plain(field: forms.Field, value: Any) -> Any:
+def _to_field_type(field: forms.Field, value: Any) -> Any:
     """Convert a stored value to the type that the field expects."""
     if isinstance(field, ListField | LanguagesField | forms.MultipleChoiceField):
         return list(map(str, value)) if isinstance(value, list) else [str(value)] if value else []

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-#: What clients type, what else it finds, and the domains that it finds. Admins can change the rows later.
+#: Search phrases, and the words and domains that they also find. Admins can edit these rows later.
 SYNONYMS = [
     # Domains
     (["mobile app", "phone app", "smartphone app", "mobile"], [], ["mobile"]),
