@@ -5,11 +5,12 @@ configured to do so. Therefore, `migrate` also sets the timeouts as defaults for
 statement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.core import checks
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 #: In milliseconds. A request that waits for a lock returns 503 long before Svix times out after 15 s.
 TIMEOUTS_MS = {"lock_timeout": 3000, "statement_timeout": 30000}
@@ -35,6 +36,17 @@ def set_role_defaults(using: str = "default", **kwargs: Any) -> None:
         known = {name for (name,) in cursor.fetchall()}
         if missing := [name for name in TIMEOUTS_MS if name not in known]:
             cursor.execute(_alter_role(using, missing))
+
+
+@contextmanager
+def short_timeouts(*, lock_ms: int, statement_ms: int) -> Iterator[None]:
+    """Open a transaction or savepoint with shorter timeouts. They end with the transaction, which suits PgBouncer."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
+            [str(lock_ms), str(statement_ms)],
+        )
+        yield
 
 
 def missing_timeouts() -> list[str]:

@@ -63,8 +63,8 @@ class Migration(migrations.Migration):
                 ('resolution', models.CharField(blank=True, help_text='The figures at the time of the resolution, in one sentence.', max_length=500)),
                 ('note', models.TextField(blank=True, help_text='Notes from the operators who handled the alert.')),
                 ('reopened_count', models.PositiveIntegerField(default=0, help_text='Number of times that the problem returned soon after it was resolved.')),
-                ('acknowledged_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('resolved_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('acknowledged_by', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('resolved_by', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'ordering': ['-opened_at'],

@@ -78,11 +78,14 @@ class Alert(models.Model):
     ok_since = models.DateTimeField(null=True, blank=True, help_text="When the rule stopped finding the problem.")
     resolved_at = models.DateTimeField(null=True, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
+    # No foreign key constraints, because checking them would make every new alert wait while the table of users is locked.
     acknowledged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, db_constraint=False, related_name="+"
     )
     snoozed_until = models.DateTimeField(null=True, blank=True)
-    resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, db_constraint=False, related_name="+"
+    )
     resolution = models.CharField(
         max_length=500, blank=True, help_text="The figures at the time of the resolution, in one sentence."
     )

@@ -11,11 +11,16 @@ Web servers may also run the checks. They reach PostgreSQL through PgBouncer, wh
 transaction, so every lock taken here must end with its transaction.
 """
 
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection
 
+from core.db.timeouts import short_timeouts
 from webhooks.models import Alert, AlertCheck, Notification
 from webhooks.models.alerts import resolve_after
 from webhooks.monitoring import error_groups, signals, worker_starts
@@ -24,6 +29,8 @@ from webhooks.monitoring.notifications import services as notifications
 from webhooks.monitoring.rules import RULES, SEVERITIES
 from webhooks.monitoring.signals import Signal, State
 
+log = logging.getLogger(__name__)
+
 Kind = Notification.Kind
 #: If the problem returns within this time after the resolution, the alert is reopened instead of opening a new one.
 REOPEN_WITHIN = timedelta(minutes=30)
@@ -31,6 +38,8 @@ REOPEN_WITHIN = timedelta(minutes=30)
 WORSE_FACTOR = 2
 #: The rules are evaluated every 15 seconds by default. Crashing workers seem to run, but do not evaluate them.
 OVERDUE_AFTER = timedelta(seconds=35)
+#: Timeouts of each measurement and rule, so that an evaluation ends within its period although tables are locked.
+LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS = 300, 3000
 #: This number and the rule are the key of an advisory lock, so that only one process at a time evaluates the rule. The
 #: number is arbitrary, but must differ from other locks.
 LOCK = 0x616C6572
@@ -42,10 +51,10 @@ def check() -> list[Alert]:
     Returns:
         The alerts that are open now.
     """
-    health = measure()
-    worker_starts.record(health.at)
+    health = measure(_isolated)
+    _attempt(partial(worker_starts.record, health.at))
     for rule, evaluate in RULES.items():
-        _evaluate(rule, evaluate, health)
+        _attempt(partial(_evaluate, rule, evaluate, health))
     notifications.send_due()
     return list(Alert.objects.open())
 
@@ -55,7 +64,19 @@ def is_overdue(now: datetime) -> bool:
     return not AlertCheck.objects.filter(checked_at__gt=now - OVERDUE_AFTER).exists()
 
 
-@transaction.atomic
+def _isolated() -> AbstractContextManager[None]:
+    return short_timeouts(lock_ms=LOCK_TIMEOUT_MS, statement_ms=STATEMENT_TIMEOUT_MS)
+
+
+def _attempt(step: Callable[[], None]) -> None:
+    """Run a step in its own transaction. If the database fails, the other steps still run."""
+    try:
+        with _isolated():
+            step()
+    except DatabaseError:
+        log.exception("One step of the alert check failed. It will run again at the next check.")
+
+
 def _evaluate(rule: Alert.Rule, evaluate: signals.Rule, health: Health) -> None:
     """Evaluate a rule and update its alert, unless another process is already doing so."""
     with connection.cursor() as cursor:

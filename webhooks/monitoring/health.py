@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -118,6 +119,14 @@ class Health:
         def __getattr__(self, name: str) -> Any:
             raise NotMeasuredError(f"{name} was not measured, because the database did not answer in time.")
 
+    def has(self, name: str) -> bool:
+        """Return whether a measurement is available."""
+        try:
+            object.__getattribute__(self, name)
+        except AttributeError:
+            return False
+        return True
+
     @property
     def last_reconciliation(self) -> Reconciliation | None:
         return next(iter(self.reconciliations), None)
@@ -133,26 +142,34 @@ class Health:
         return until if until and until > self.at else None
 
 
-def measure() -> Health:
+def measure(isolated: Callable[[], AbstractContextManager[object]] = nullcontext) -> Health:
     """Take every measurement once. Each query uses a narrow index or a small table. If a query times out, for example
     because a table is locked, only the measurements of its group are missing. Rules that use them are unknown, and the
     other rules are still evaluated.
+
+    Args:
+        isolated: returns a context for each group, such as a transaction with short timeouts.
     """
     now = timezone.now()
     values: dict[str, Any] = {"at": now, "media_free": _media_free()}
     for read in GROUPS:
-        values |= _read_group(read, now)
+        values |= _read_group(read, now, isolated)
     health = object.__new__(Health)
     for name, value in values.items():
         object.__setattr__(health, name, value)
     return health
 
 
-def _read_group(read: Callable[[datetime], dict[str, Any]], now: datetime) -> dict[str, Any]:
+def _read_group(
+    read: Callable[[datetime], dict[str, Any]],
+    now: datetime,
+    isolated: Callable[[], AbstractContextManager[object]],
+) -> dict[str, Any]:
     try:
-        return read(now)
+        with isolated():
+            return read(now)
     except OperationalError as error:
-        if connection.in_atomic_block:
+        if connection.in_atomic_block and isolated is nullcontext:
             raise  # The transaction is aborted and cannot continue.
         log.warning("Some measurements are missing, because the database did not answer in time: %s", error)
         return {}

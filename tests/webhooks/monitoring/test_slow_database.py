@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from time import monotonic
 from types import SimpleNamespace
 
 import psycopg
@@ -11,17 +12,26 @@ import time_machine
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
+from accounts.clerk import samples
+from accounts.models import User
 from tests.helpers.clients import with_password
+from tests.helpers.receiver import running_receiver
+from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.monitoring.test_hourly_counts import event
+from webhooks.inbox.rejections import rejection_counter
 from webhooks.models import Alert
 from webhooks.monitoring import alerts, rules
 from webhooks.monitoring.health import measure
+from webhooks.monitoring.notifications import services as notifications
+from webhooks.tasks import check_alerts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Rule = Alert.Rule
 GIB = 1024**3
+ALERT_CHECK_PERIOD_S = 15
 DASHBOARD = "/admin/webhooks/dashboard/"
 PAGES = (DASHBOARD, "/admin/webhooks/alert/", "/admin/webhooks/webhookevent/", "/admin/webhooks/job/", "/metrics")
 #: Tables, and a rule that reads each table.
@@ -62,6 +72,37 @@ def test_locked_table_makes_only_its_rules_unknown(
         open_rules = {alert.rule for alert in alerts.check()}
     assert signals[TABLES[table]].state == "unknown"
     assert Rule.DISK_SPACE in open_rules
+
+
+@pytest.mark.parametrize("table", ("accounts_user", "webhooks_webhookevent"))
+def test_alert_about_503_is_sent_while_a_table_is_locked(
+    operator: Client, webhook: WebhookClient, database_url: str, settings: Settings, table: str
+) -> None:
+    with running_receiver() as receiver, locked(table, database_url):
+        settings.ALERT_URLS = [receiver.url]
+        for _ in range(3):
+            assert webhook.post(samples.user_event("user.created", person())).status_code == 503
+        rejection_counter.flush()
+        started = monotonic()
+        check_alerts(0)
+        duration_s = monotonic() - started
+        assert "[Opened] Deliveries are answered with 503" in receiver.titles
+    assert duration_s < ALERT_CHECK_PERIOD_S / 2
+
+
+def test_notification_of_a_manual_resolution_is_sent_while_users_are_locked(
+    operator: Client, database_url: str, settings: Settings
+) -> None:
+    with running_receiver() as receiver:
+        settings.ALERT_URLS = [receiver.url]
+        event(timezone.now(), state="dead", processed_at=None)
+        alerts.check()
+        alert = Alert.objects.get(rule=Rule.DEAD_EVENTS)
+        operator.post(f"/admin/webhooks/alert/{alert.pk}/action/", {"action": "resolve"})
+        name = User.objects.get().display_name
+        with locked("accounts_user", database_url):
+            notifications.send_due()
+        assert f"Resolved by {name} at" in receiver.messages[-1]["message"]
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from audit.log import target_key
+from audit.models import AuditLog
 from webhooks.models import Alert, Notification
 from webhooks.monitoring import error_groups
 from webhooks.monitoring.error_groups import FrequentError
@@ -69,10 +71,8 @@ def _error_group(group: FrequentError) -> str:
 def _resolution(alert: Alert) -> Iterator[str]:
     """Describe how and when the alert ended, and the figures at that time."""
     times = {"opened": _open_since(alert), "at": _time(alert.resolved_at or alert.last_seen_at)}
-    if alert.resolved_by:
-        yield _("Resolved by %(person)s at %(at)s UTC. Open since %(opened)s.") % (
-            times | {"person": alert.resolved_by}
-        )
+    if alert.resolved_by_id:
+        yield _("Resolved by %(person)s at %(at)s UTC. Open since %(opened)s.") % (times | {"person": _resolver(alert)})
         if alert.note:
             yield _("Note: %s") % alert.note
     else:
@@ -81,6 +81,12 @@ def _resolution(alert: Alert) -> Iterator[str]:
     if alert.resolution:
         yield _("Now: %s") % alert.resolution
     yield alert_url(alert)
+
+
+def _resolver(alert: Alert) -> str:
+    """Return the name in the audit log. Notifications do not read the table of users, which can be locked."""
+    rows = AuditLog.objects.filter(target=target_key(alert), action=AuditLog.Action.ALERT_RESOLVED).order_by("-pk")
+    return rows.values_list("actor_label", flat=True).first() or _("an admin")
 
 
 def _open_since(alert: Alert) -> str:

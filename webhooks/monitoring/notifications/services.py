@@ -60,7 +60,7 @@ def send_due() -> None:
     """Send due notifications. Failed ones are retried until they are sent or no longer needed."""
     _give_up_unneeded()
     due = Notification.objects.unsent().filter(due_at__lte=timezone.now())
-    claimed = [row for row in due.select_related("alert__resolved_by", "alert__acknowledged_by") if _claim(row)]
+    claimed = [row for row in due.select_related("alert") if _claim(row)]
     errors = _send(claimed, channels.configured())
     for notification in claimed:
         _store_result(notification, errors.get(notification.pk, REMOVED))

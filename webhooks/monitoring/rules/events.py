@@ -20,7 +20,7 @@ from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown,
 MIN_FAILURE_SHARE, MIN_FAILURES = 0.05, 5
 #: This many failures of one type without a success mean that its handler is broken, even on a quiet site.
 MIN_TYPE_FAILURES = 2
-MAX_UNSETTLED_AGE = timedelta(minutes=30)
+MINUTE, MAX_UNSETTLED_AGE = timedelta(minutes=1), timedelta(minutes=30)
 #: Rejected requests are a problem above this count and this fraction of all deliveries.
 MIN_REJECTED, MIN_REJECTED_SHARE = 20, 0.05
 #: Causes that require Svix headers or a mistake on our side, so the deliveries are probably from Clerk. Even a few are
@@ -141,6 +141,9 @@ def unavailable(health: Health) -> Signal:
         return well(_("No delivery was answered with 503 in the current and previous hour."))
     text = _("%(total)d valid deliveries were answered with 503 in the current and previous hour: %(causes)s.")
     summary = text % {"total": total, "causes": _listed(causes)}
+    if not health.has("last_received") and (_last_rejection(health, causes) or health.at) > health.at - MINUTE:
+        # The table of events is locked, so no delivery can have been accepted.
+        return broken(summary, total, {"causes": causes}, causes=[_most_frequent(causes)])
     if _is_over(health, causes):
         return well(f"{summary} {_('Deliveries have been accepted since.')}")
     is_many = total >= MIN_REJECTED_SHARE * (total + _deliveries(health))
