@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import DatabaseError, connection
+from django.utils import timezone
 
 from core.db.timeouts import short_timeouts
 from webhooks.models import Alert, AlertCheck, Notification
@@ -38,6 +39,8 @@ REOPEN_WITHIN = timedelta(minutes=30)
 WORSE_FACTOR = 2
 #: The rules are evaluated every 15 seconds by default. Crashing workers seem to run, but do not evaluate them.
 OVERDUE_AFTER = timedelta(seconds=35)
+#: Older measurements are not evaluated. A process that was suspended between measuring and evaluating has them.
+MAX_MEASUREMENT_AGE = timedelta(seconds=30)
 #: Timeouts of each measurement and rule, so that an evaluation ends within its period although tables are locked.
 LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS = 300, 3000
 #: This number and the rule are the key of an advisory lock, so that only one process at a time evaluates the rule. The
@@ -82,7 +85,7 @@ def _evaluate(rule: Alert.Rule, evaluate: signals.Rule, health: Health) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK, rule])
         [has_lock] = cursor.fetchone()
-    if has_lock:
+    if has_lock and timezone.now() - health.at < MAX_MEASUREMENT_AGE:
         _update_alert(rule, signals.read(rule, evaluate, health), health.at)
 
 
@@ -91,6 +94,8 @@ def _update_alert(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
     if signal.state == State.BROKEN:
         signal = replace(signal, facts=signal.facts | error_groups.alert_details(rule, now))
     alert = Alert.objects.open().filter(rule=rule).select_for_update().first()
+    if alert and _is_newer(alert, now):
+        return
     if signal.state == State.BROKEN and alert:
         _continue(alert, signal, now)
     elif signal.state == State.BROKEN:
@@ -99,8 +104,16 @@ def _update_alert(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
         _resolve_if_ok(alert, signal, now)
 
 
+def _is_newer(alert: Alert, measured_at: datetime) -> bool:
+    """Return whether another process has evaluated a newer measurement. A larger difference is a changed clock."""
+    ahead = max(alert.last_seen_at, alert.ok_since or alert.last_seen_at) - measured_at
+    return timedelta(0) < ahead < MAX_MEASUREMENT_AGE
+
+
 def _open(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
     recent = Alert.objects.filter(rule=rule, resolved_at__gt=now - REOPEN_WITHIN, resolved_by=None).first()
+    if recent and recent.resolved_at and recent.resolved_at > now:  # resolved with a newer measurement
+        return
     if recent:
         _reopen(recent, signal, now)
         return
@@ -157,7 +170,7 @@ def _notify_if_changed(alert: Alert, signal: Signal) -> None:
 
 
 def _resolve_if_ok(alert: Alert, signal: Signal, now: datetime) -> None:
-    if alert.ok_since is None:
+    if alert.ok_since is None or alert.ok_since > now:  # the clock was set back
         alert.ok_since = now
     elif now - alert.ok_since >= resolve_after():
         alert.resolved_at, alert.resolution = now, signal.summary[:500]

@@ -285,6 +285,43 @@ def test_recurrence_during_maintenance_is_notified_afterwards(adam: User, receiv
     assert kinds(receiver) == ["Opened", "Resolved", "Reopened"]
 
 
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("age_s", (5, 65))
+def test_measurement_older_than_the_alert_does_not_end_it(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, age_s: int
+) -> None:
+    """A worker that was suspended after measuring continues later, while the web servers evaluate the rules."""
+    settings.ALERT_RESOLVE_AFTER_S = 60
+    with time_machine.travel(NOW, tick=False):
+        outdated = measure()
+    remove_workers()
+    check_alerts_at(SECOND)
+    check_alerts_at((age_s - 1) * SECOND)
+    with monkeypatch.context() as patch:
+        patch.setattr(alerts, "measure", lambda *args: outdated)
+        check_alerts_at(age_s * SECOND)
+    assert Alert.objects.get(rule=Rule.WORKER_GONE).ok_since is None
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
+    assert check_alerts_at(100 * SECOND) == [Rule.WORKER_GONE]
+    assert check_alerts_at(159 * SECOND) == [Rule.WORKER_GONE]
+    assert check_alerts_at(160 * SECOND) == []
+    assert "Not detected since 20 Nov 09:31 UTC." in receiver.messages[-1]["message"]
+
+
+def test_measurement_older_than_the_resolution_does_not_reopen_the_alert(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_and_resolve()
+    create_dead_events()
+    with time_machine.travel(NOW + 7 * MINUTE - SECOND, tick=False):
+        outdated = measure()
+    monkeypatch.setattr(alerts, "measure", lambda *args: outdated)
+    assert check_alerts_at(7 * MINUTE + SECOND) == []
+
+
 def test_late_recurrence_opens_new_alert(receiver: Receiver) -> None:
     create_dead_events()
     check_alerts_at()
