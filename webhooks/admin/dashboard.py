@@ -61,6 +61,7 @@ def build_context(span: str) -> dict[str, Any]:
     """Return the template context. The number of queries does not depend on the amount of data."""
     health, alerts = measure(), list(Alert.objects.open())
     signals, list_urls = rules.evaluate(health), _list_urls()
+    _update_shown(alerts, signals, health.at)
     status = overall_status.summarize(signals, alerts, health.at)
     counts = dashboard_data.fetch_counts(health.at, span)
     chart = dashboard_data.build_chart(health.at, span, counts)
@@ -91,6 +92,16 @@ def build_context(span: str) -> dict[str, Any]:
             (label, number, key, list_urls[key], rows) for label, number, key, rows in _attention(health) if number
         ],
     }
+
+
+def _update_shown(alerts: Iterable[Alert], signals: Mapping[Alert.Rule, Signal], now: datetime) -> None:
+    """Show the current signals in alerts without saving them, because the next check of the alerts is up to 15 s away."""
+    for alert in alerts:
+        signal = signals[Alert.Rule(alert.rule)]
+        if signal.state == State.BROKEN:
+            alert.summary, alert.ok_since = signal.summary, None
+        elif signal.state != State.UNKNOWN:
+            alert.ok_since = alert.ok_since or now
 
 
 def _without_alert(signals: Mapping[Alert.Rule, Signal], alerts: Iterable[Alert]) -> list[tuple[Alert.Rule, Signal]]:

@@ -140,7 +140,9 @@ class Alert(models.Model):
         if not self.is_open:
             return _("resolved")
         if self.ok_since and self.closes_at:
-            times = {"since": f"{self.ok_since:%H:%M}", "at": f"{self.closes_at:%H:%M}"}
+            is_same_minute = f"{self.ok_since:%d%H%M}" == f"{self.closes_at:%d%H%M}"
+            time_format = "%H:%M:%S" if is_same_minute else "%H:%M"
+            times = {"since": self.ok_since.strftime(time_format), "at": self.closes_at.strftime(time_format)}
             return gettext("over since %(since)s UTC, closes at %(at)s UTC") % times
         if self.snoozed_until and self.snoozed_until > timezone.now():
             return _("snoozed")

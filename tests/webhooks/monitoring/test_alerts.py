@@ -179,6 +179,23 @@ def test_alert_in_its_quiet_period_shows_when_it_closes(adam: User, page: str) -
     assert "ver since 09:31 UTC, closes at 09:36 UTC" in text
 
 
+def test_dashboard_shows_at_once_that_a_problem_is_over_or_has_returned(adam: User, settings: Settings) -> None:
+    """The alert is checked every 15 seconds, but its line agrees with the status above it at any time."""
+    settings.ALERT_RESOLVE_AFTER_S = 30
+    create_dead_events()
+    check_alerts_at()
+    WebhookEvent.objects.all().delete()
+    with time_machine.travel(NOW + timedelta(seconds=10), tick=False):
+        text = signed_in(adam).get("/admin/webhooks/dashboard/").content.decode()
+    assert "over since 09:30:10 UTC, closes at 09:30:40 UTC" in text
+    check_alerts_at(timedelta(seconds=15))
+    create_dead_events(2)
+    with time_machine.travel(NOW + timedelta(seconds=20), tick=False):
+        text = signed_in(adam).get("/admin/webhooks/dashboard/").content.decode()
+    assert "over since" not in text
+    assert text.count("2 events are dead and will not be retried.") == 1
+
+
 @pytest.mark.parametrize("rule", [rule for rule in Rule if rule != Rule.CONFLICTS])
 def test_rules_without_a_problem_have_figures(settings: Settings, rule: Alert.Rule) -> None:
     settings.CLERK_SECRET_KEY, settings.CLERK_INSTANCE_ID = "sk_test_x", "ins_ours"
