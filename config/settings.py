@@ -113,7 +113,7 @@ SENTRY_ISSUES_URL = web_url("SENTRY_ISSUES_URL")
 if SENTRY_DSN:
     sentry.start(SENTRY_DSN, release=VERSION, environment=DEPLOYMENT, traces_sample_rate=SENTRY_TRACES_SAMPLE_RATE)
 
-#: OpenTelemetry collector for traces and metrics. If empty, OpenTelemetry is not imported.
+#: OpenTelemetry collector for traces and metrics. If empty, OpenTelemetry is not imported and nothing is sent.
 OTEL_EXPORTER_OTLP_ENDPOINT = otlp_endpoint()
 
 # --- Audit ------------------------------------------------------------------------------------------------------------

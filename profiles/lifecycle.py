@@ -1,4 +1,4 @@
-"""Keep profiles in sync with roles. Adding a role creates or restores a profile, removing a role archives it."""
+"""Sync profiles with roles: create or restore when a role is added, archive when removed. Rows are never deleted."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -129,6 +129,6 @@ def report_context(request: HttpRequest, report: Reconciliation) -> dict[str, An
 
 
 def _real_run_of(report: Reconciliation) -> Reconciliation | None:
-    """Return the real run that repeated this dry run, or None if there is none or it failed."""
+    """Return the real run that repeated this dry run, or None if it failed or was never started."""
     runs = Reconciliation.objects.filter(dry_run_report=report).exclude(state=Reconciliation.State.FAILED)
     return runs.first() if report.dry_run else None

@@ -41,8 +41,8 @@ from profiles.portfolio.forms import PortraitForm
 class OnboardingView(RoleRequiredMixin):
     """Base view for an onboarding step.
 
-    While Clerk's webhook for the user is pending, it shows a page that reloads automatically. `?skip=1` continues with
-    the next step without saving.
+    While Clerk's webhook for the user is pending, the view shows a page that reloads automatically. `?skip=1` continues
+    with the next step without saving.
     """
 
     request: AuthenticatedRequest
