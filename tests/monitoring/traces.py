@@ -58,7 +58,7 @@ class Collector:
                 self.metrics += [metric for scope in resource.scope_metrics for metric in scope.metrics]
 
     def trace_of(self, name: str) -> list[Any]:
-        """Return the spans of the trace whose request has this name."""
+        """Return the spans of the trace with this request name."""
         [trace_id] = {span.trace_id for span in self.spans if span.name == name}
         return [span for span in self.spans if span.trace_id == trace_id]
 

@@ -270,7 +270,7 @@ def _overdue_jobs(now: datetime) -> QuerySet[ProcrastinateJob]:
 
 
 def _failed_jobs() -> QuerySet[ProcrastinateJob]:
-    """Return failed jobs, except periodic ones whose next run succeeded, such as a reconciliation after an outage."""
+    """Return failed jobs, except periodic jobs with a later successful run, such as a reconciliation after an outage."""
     periodic = {task for task, _id in queue.periodic_registry.periodic_tasks}
     failed = ProcrastinateJob.objects.filter(status="failed")
     return failed.exclude(Exists(_later_success()), task_name__in=periodic)

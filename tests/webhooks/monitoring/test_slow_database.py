@@ -47,7 +47,7 @@ TABLES = {
 
 @pytest.fixture
 def operator() -> Iterator[Client]:
-    """Return an operator, whose requests do not wait long for locks."""
+    """Return an operator client with a short lock timeout."""
     operator = with_password(raise_request_exception=False)
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '50ms'")
