@@ -1,12 +1,13 @@
 """The Diagnostics page, which shows the latest results of the `manage.py clerk_doctor` checks."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -19,6 +20,8 @@ from webhooks.models import CheckResult
 from webhooks.monitoring import health
 
 State = CheckResult.State
+#: Results are unreliable this long after the next run of their check was due.
+OVERDUE_AFTER = timedelta(minutes=3)
 ICONS = {State.PASSED: "good", State.FAILED: "bad", State.SKIPPED: "ignored"}
 
 
@@ -49,11 +52,6 @@ def _run_now(request: SiteRequest) -> HttpResponse:
     if not can_repair(request):
         raise PermissionDenied
     jobs.request_run()
-    if not health.has_worker():
-        text = _(
-            "No worker is running, so the checks wait. Start a worker, or run manage.py clerk_doctor on the server."
-        )
-        messages.warning(request, text)
     return redirect("webhooks:diagnostics")
 
 
@@ -67,13 +65,23 @@ def build_context() -> dict[str, Any]:
         "rows": rows,
         "failed": failed,
         "unknown": sum(row.result is None for row in rows),
+        "outdated": any(row.result and row.icon == "unknown" for row in rows),
+        "has_worker": health.has_worker(),
         "oldest": _oldest(results),
         "is_running": jobs.is_run_requested(),
     }
 
 
 def _row(name: str, check: Check, result: CheckResult | None) -> Row:
-    return Row(name, check, result, ICONS[State(result.state)] if result else "unknown")
+    if result is None or _is_unreliable(check, result):
+        return Row(name, check, result, "unknown")
+    return Row(name, check, result, ICONS[State(result.state)])
+
+
+def _is_unreliable(check: Check, result: CheckResult) -> bool:
+    """Return whether a check passed so long ago that its result may be wrong now."""
+    is_overdue = timezone.now() - result.checked_at > check.every + OVERDUE_AFTER
+    return result.state == State.PASSED and is_overdue
 
 
 def _oldest(results: dict[str, CheckResult]) -> datetime | None:

@@ -245,6 +245,7 @@ class TestRunner:
             [result] = runner.run(["media"], {"media": hang})
             assert result.state == State.FAILED
             assert text in result.summary
+        assert result.advice == "The next run will show the result."
         assert time.monotonic() - started < 5
         assert len(runs) == 1
         end.set()

@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from webhooks.doctor import jobs
+from webhooks.doctor.catalogue import CHECKS
 from webhooks.models import CheckResult
 
 pytestmark = pytest.mark.django_db
@@ -65,8 +66,23 @@ def test_run_now_without_a_worker_shows_the_next_action(admin: Client) -> None:
     assert "No worker is running" in admin.post(URL, follow=True).content.decode()
 
 
+@pytest.mark.parametrize(("minutes", "text"), ((1, "Every check passed."), (30, "Unknown: the oldest result is")))
+def test_old_results_are_unknown(admin: Client, minutes: int, text: str) -> None:
+    at = timezone.now() - timedelta(minutes=minutes)
+    CheckResult.objects.bulk_create(
+        CheckResult(name=name, state="passed", summary="x", checked_at=at) for name in CHECKS
+    )
+    assert text in admin.get(URL).content.decode()
+
+
+def test_missing_worker_is_reported_until_a_worker_runs(admin: Client) -> None:
+    assert "No worker is running" in admin.get(URL).content.decode()
+    start_worker()
+    assert "No worker is running" not in admin.get(URL).content.decode()
+
+
 def test_number_of_queries_does_not_depend_on_results(
     admin: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(5):  # among them the results and the waiting run
+    with django_assert_num_queries(6):  # among them the results, the waiting run and the running workers
         admin.get(URL)
