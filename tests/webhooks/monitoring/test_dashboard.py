@@ -111,6 +111,13 @@ def test_status_reports_problems_before_alert_opens() -> None:
     assert status_text() == "Action needed. Dead events need attention."
 
 
+def test_retried_events_are_linked(operator: Client) -> None:
+    event(timezone.now() - MINUTE, state="failed", processed_at=None, next_attempt_at=timezone.now())
+    event(timezone.now() - MINUTE)
+    text = page(operator)
+    assert '<a id="signal-failure_rate" href="/admin/webhooks/webhookevent/?state=failed">' in text
+
+
 def test_status_does_not_change_while_alert_stays_open() -> None:
     event(NOW - MINUTE, state="dead", processed_at=None)
     aggregate()
