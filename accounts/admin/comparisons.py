@@ -23,7 +23,9 @@ from core.forms import LineField
 
 TEMPLATE = "admin/accounts/reconciliation/compare.html"
 REPORT = "admin:accounts_reconciliation_change"
-NO_KEY = gettext_lazy("Users cannot be compared because CLERK_SECRET_KEY is not set. Set it, and restart all processes.")
+NO_KEY = gettext_lazy(
+    "Users cannot be compared because CLERK_SECRET_KEY is not set. Set it, and restart all processes."
+)
 
 
 class ComparisonForm(forms.Form):
