@@ -90,7 +90,7 @@ monitoring: ## Test the files in docs/monitoring and OpenTelemetry; needs promto
 
 alarms: ## Cause and cure each kind of problem in a running system, and check what operators see
 	$(INSTALL) dev.txt
-	$(IN_VENV) -m pytest -q tests/journeys/alarms.py
+	$(IN_VENV) -m pytest -q tests/journeys/alarms.py $(ARGS)
 
 screenshots: ## Retake the screenshots in docs/; needs Chromium
 	$(INSTALL) dev.txt
