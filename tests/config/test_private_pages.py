@@ -15,7 +15,7 @@ from tests.helpers.tokens import ISSUER
 pytestmark = pytest.mark.django_db
 
 #: Files that are the same for everyone.
-PUBLIC_FILES = ("/media/", "/static/")
+PUBLIC_FILES = ("/media/", "/static/", "/robots.txt", "/sitemap")
 PUBLIC_IMAGES = ("/builders/olive-owner/card.png",)
 PUBLIC_PAGES = ("/", "/builders/", "/builders/olive-owner/")
 
