@@ -77,6 +77,18 @@ class TestOwnerBar:
         expect(own_page.get_by_role("link", name="Edit links")).to_be_focused()
 
 
+def open_more(page: Page) -> None:
+    """Open "More" in the owner's bar, which contains the availability switch, if the page has the bar."""
+    closed = page.locator(".bar__more:not([open]) > summary")
+    if closed.count():
+        closed.click()
+
+
+def close_more(page: Page) -> None:
+    """Close "More", which covers the top of the page while it is open."""
+    page.locator(".bar__more").evaluate("more => { more.open = false }")
+
+
 class TestAvailability:
     @pytest.fixture(params=("page", "account"))
     def tab(self, request: pytest.FixtureRequest, own_page: Page, site: Site) -> Page:
@@ -89,15 +101,13 @@ class TestAvailability:
         return own_page
 
     def expect_selected(self, page: Page, name: str) -> None:
+        open_more(page)
         button = page.locator("[data-switch]").get_by_role("button", name=name, exact=True)
         expect(button).to_have_attribute("aria-pressed", "true")
         expect(page.locator("[data-switch] [aria-pressed=true]")).to_have_count(1)
 
     def press(self, page: Page, name: str) -> None:
-        """Press a button of the availability switch under "More" on the owner's page."""
-        closed = page.locator(".bar__more:not([open]) > summary")
-        if closed.count():
-            closed.click()
+        open_more(page)
         page.locator("[data-switch]").get_by_role("button", name=name, exact=True).click()
 
     def test_new_value_is_shown_immediately_and_saved_in_place(self, tab: Page, console_errors: list[str]) -> None:
@@ -166,10 +176,12 @@ class TestAvailability:
     def test_cancelling_a_form_shows_availability_changed_meanwhile(self, own_page: Page) -> None:
         self.press(own_page, "Available")
         expect(own_page.locator("#section-terms")).to_contain_text("Available for hire")
+        close_more(own_page)
         edit(own_page, "rate and availability")
         expect(own_page.get_by_role("button", name="Save rate and availability")).to_be_visible()
         self.press(own_page, "Unavailable")
         expect(own_page.locator(ANNOUNCEMENT)).to_have_text(SAVED)
+        close_more(own_page)
         own_page.get_by_role("link", name="Cancel").click()
         expect(own_page.locator("#section-terms")).to_contain_text("Unavailable")
 

@@ -185,7 +185,7 @@ def test_portfolio_without_javascript(chromium: Browser, site: Site) -> None:
 
     page.goto(f"{site.clerk}/sign-in")
     page.get_by_role("button", name="美咲 高橋").click()
-    page.goto(f"{site.app}/builders/")
+    page.goto(f"{site.app}/account/")
     follow("美咲 高橋")
     follow("Upload portrait")
     page.get_by_label("Portrait", exact=True).set_input_files(UNREADABLE_IMAGE)
