@@ -61,7 +61,7 @@ def test_changes_are_rolled_back(runner: Runner) -> None:
 
 
 def test_500_is_a_fault(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("profiles.directory.views.find", raise_error)
+    monkeypatch.setattr("profiles.directory.views.find_pages", raise_error)
     [fault] = send_request(
         runner, Request("GET", "/builders/", headers={"cookie": "__clerk_db_jwt=dvb_any"})
     ).faults.values()

@@ -193,7 +193,7 @@ class TestOwnerOfAnEmptyPage:
         olive.get_by_text("More", exact=True).click()
         expect_accessible(olive, axe)
         olive.get_by_role("button", name="Unpublish").click()
-        expect(olive.get_by_text("until you publish it").last).to_be_visible()
+        expect(olive.get_by_text("until you publish it").first).to_be_visible()
         expect_accessible(olive, axe)
         olive.goto(f"{scenario.page_url('Olive')}?as=visitor")
         expect(olive.get_by_text("Visitors cannot currently see this page.")).to_be_visible()

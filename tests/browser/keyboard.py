@@ -207,7 +207,10 @@ def test_account(scenario: Scenario) -> None:
     expect_message(page, "You are no longer a builder.")
     activate(page, "button", "Become a builder")
     expect(page.get_by_role("heading", level=1)).to_have_text("About your work")
-    activate(page, "link", "Skip for now")
+    for heading in ("About your work", "Your picture", "A project"):
+        activate(page, "link", "Skip this step")
+        expect(page.get_by_role("heading", level=1)).not_to_have_text(heading)
+    page.goto(f"{scenario.site.app}/account/")
     activate(page, "button", "Request a copy")
     expect_message(page, "We are preparing a copy of your data.")
     activate(page, "link", "Delete account")

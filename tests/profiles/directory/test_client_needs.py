@@ -112,7 +112,8 @@ def test_without_matches_all_builders_are_shown(vera: User) -> None:
 
 
 def test_other_users_see_all_builders(vera: User) -> None:
-    for browser in (Client(), signed_in(UserFactory.create()), signed_in(BuilderProfile.objects.first().user)):  # type: ignore[union-attr]
+    builder = BuilderProfile.objects.select_related("user")[0].user
+    for browser in (Client(), signed_in(UserFactory.create()), signed_in(builder)):
         text = read(browser)
         assert EXPLANATION not in text
         assert "needs=" not in text
