@@ -71,7 +71,7 @@ class TestSignedIn:
         page.wait_for_url(f"{site.app}/admin/")
         page.wait_for_timeout(EXPIRY_MS)
         urls = record_urls(page)
-        page.get_by_role("link", name="Groups").click()
+        page.get_by_role("link", name="Groups", exact=True).click()
         expect(page.get_by_role("heading", name="Select group to view")).to_be_visible()
         assert not any("/v1/client/handshake" in url for url in urls)
         # Chromium logs this if the page has a view transition and the next page does not.
