@@ -30,6 +30,9 @@ def test_error_group_of_failed_event_is_resolved(tab: Page, failed_event_url: st
 
 
 def test_given_up_job_is_retried(tab: Page, faulty_site: FaultySite, axe: str) -> None:
+    faulty_site.execute(
+        f"DELETE FROM procrastinate_jobs WHERE task_name = '{TASK}' AND status = 'failed'"
+    )  # a constant
     [[job]] = faulty_site.execute(FAILED_JOB.format(task=TASK))
     tab.goto(f"{faulty_site.site.app}/admin/webhooks/job/?state=given_up&task={TASK}")
     assert admin_violations(tab, axe) == []
