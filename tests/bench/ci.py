@@ -19,7 +19,7 @@ MAX_RATIOS = {
     "builder page, visitor, warm": 3.3,
     "builder page, visitor, cold": 8.0,
     "builder page, unchanged (304)": 1.8,
-    "directory, visitor, warm": 5.3,
+    "directory, visitor, warm": 6.5,
     "directory, visitor, cold": 9.0,
     "search, visitor": 7.0,
 }
