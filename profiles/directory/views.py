@@ -1,6 +1,7 @@
 """The home page and the directory."""
 
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db.models import QuerySet
@@ -49,43 +50,22 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def builder_list(request: DirectoryRequest) -> HttpResponse:
-    query, has_facets = DirectoryQuery.from_params(request.GET), flags.directory_facets(request)
-    if not has_facets:
-        query = replace(query, filters={})
+    has_facets = flags.directory_facets(request)
     client = client_state(request.user)
     needs = needs_query(client) if client else None
-    query = replace(query, is_explicit=needs is not None)
-    needs_page = _first_page_for(request, needs)
-    pages = [needs_page] if needs_page else find_pages(query, _cards())
-    page = pages[0]
-    query = needs if needs and needs_page else query
+    query, pages = _find(request, needs, has_facets=has_facets)
     # htmx needs the full page when it restores a history entry.
     is_partial = request.htmx and not request.htmx.history_restore_request
     address = _query_with_next_page(request) if is_partial and request.htmx.target == MORE else query
     context = {
-        "query": query,
-        "page": page,
-        "pages": pages,
+        **_results_context(query, pages, has_facets=has_facets),
+        **_currency_context(request),
         "address": address,
         "can_append": address.pages < MAX_PAGES,
-        "next_query": pages[-1].next_query,
-        "total": facet_counts.total(page),
-        "has_facets": has_facets,
-        "facets": facet_counts.facet_choices(page) if has_facets else [],
-        "active_filters": facet_counts.active_filters(page),
-        "hints": facet_counts.hint_suggestions(page),
-        "synonyms": facet_counts.synonyms_used(page),
-        "suggested_query": page.suggested_text and replace(query.first_page, text=page.suggested_text),
-        "suggestions": [] if page.builders or query.after else facet_counts.removal_suggestions(page),
-        "is_for_needs": needs_page is not None,
+        "is_for_needs": query is needs,
         "can_turn_needs_on": needs and client_needs.is_start(request) and not client_needs.is_on(request),
         "all_builders": DirectoryQuery(is_explicit=needs is not None),
         "saved": client.saved if client else None,
-        "currency": visitor_currency(request),
-        "currencies": Currency.choices,
-        "rates_as_of": AS_OF,
-        "sorts": SORTS,
-        "sort": SORTS[query.sort],
     }
     part = ("#more" if address is not query else "#found") if is_partial else ""
     response = render(request, f"profiles/builder_list.html{part}", context)
@@ -95,6 +75,42 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
     client_needs.remember(request, response)
     patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request", "HX-Target"])
     return _update_history(request, address, response) if is_partial else response
+
+
+def _find(
+    request: DirectoryRequest, needs: DirectoryQuery | None, *, has_facets: bool
+) -> tuple[DirectoryQuery, list[Page]]:
+    """Return the query to show, which is `needs` if it suggests builders to the client, and its pages."""
+    if needs and (page := _first_page_for(request, needs)):
+        return needs, [page]
+    query = replace(DirectoryQuery.from_params(request.GET), is_explicit=needs is not None)
+    if not has_facets:
+        query = replace(query, filters={})
+    return query, find_pages(query, _cards())
+
+
+def _results_context(query: DirectoryQuery, pages: list[Page], *, has_facets: bool) -> dict[str, Any]:
+    page = pages[0]
+    return {
+        "query": query,
+        "page": page,
+        "pages": pages,
+        "next_query": pages[-1].next_query,
+        "total": facet_counts.total(page),
+        "has_facets": has_facets,
+        "facets": facet_counts.facet_choices(page) if has_facets else [],
+        "active_filters": facet_counts.active_filters(page),
+        "hints": facet_counts.hint_suggestions(page),
+        "synonyms": facet_counts.synonyms_used(page),
+        "suggested_query": page.suggested_text and replace(query.first_page, text=page.suggested_text),
+        "suggestions": [] if page.builders or query.after else facet_counts.removal_suggestions(page),
+        "sorts": SORTS,
+        "sort": SORTS[query.sort],
+    }
+
+
+def _currency_context(request: HttpRequest) -> dict[str, Any]:
+    return {"currency": visitor_currency(request), "currencies": Currency.choices, "rates_as_of": AS_OF}
 
 
 def _query_with_next_page(request: DirectoryRequest) -> DirectoryQuery:
@@ -111,9 +127,9 @@ def _current_query(request: DirectoryRequest) -> DirectoryQuery:
     return DirectoryQuery.from_params(QueryDict(current.query))
 
 
-def _first_page_for(request: HttpRequest, needs: DirectoryQuery | None) -> Page | None:
+def _first_page_for(request: HttpRequest, needs: DirectoryQuery) -> Page | None:
     """Return the first page of suggestions for the client, or None to show all builders."""
-    if needs is None or not client_needs.is_start(request) or not client_needs.is_on(request):
+    if not client_needs.is_start(request) or not client_needs.is_on(request):
         return None
     [page] = find_pages(needs, _cards())
     return page if page.builders and page.match != Match.EVERYONE else None
