@@ -194,7 +194,7 @@ class TermsForm(ProfileForm[BuilderProfile]):
         min_value=1,
         max_value=7,
         label=_("Days a week"),
-        help_text=_("How many days a week you have for one client."),
+        help_text=_("How many days a week you can work for one client."),
         error_messages={
             "invalid": _("Enter a whole number of days."),
             "min_value": _("Enter a number from 1 to 7."),

@@ -34,7 +34,7 @@ MEANINGS: dict[str, str | Promise] = {
         "The request has no signature. Scanners send such requests, or a proxy removes the headers."
     ),
     "malformed_headers": gettext_lazy("The signature headers cannot be read."),
-    "unreadable_body": gettext_lazy("The body is shorter than announced, or the connection broke."),
+    "unreadable_body": gettext_lazy("The body is shorter than its Content-Length, or the connection was closed."),
     "not_text": gettext_lazy("The body is not UTF-8."),
     "too_large": gettext_lazy("The body is larger than 512 kB. Svix sends at most about 350 kB."),
     "address_not_allowed": gettext_lazy("The client is not in CLERK_WEBHOOK_ALLOWED_IPS."),

@@ -40,7 +40,7 @@ GROUPS: list[tuple[str | Promise, list[Repair]]] = [
             ),
             Repair(
                 gettext_lazy("Many people may differ from Clerk"),
-                gettext_lazy("Compare everybody with Clerk, as a dry run first."),
+                gettext_lazy("Compare all users with Clerk, with a dry run first."),
                 reverse_lazy("admin:accounts_reconciliation_compare"),
                 "?scope=all",
             ),
@@ -62,11 +62,11 @@ GROUPS: list[tuple[str | Promise, list[Repair]]] = [
             ),
             Repair(
                 gettext_lazy("Deliveries never arrived"),
-                gettext_lazy("Ask Svix to send failed deliveries again since a time."),
+                gettext_lazy("Ask Svix to resend the deliveries that failed after a given time."),
                 reverse_lazy("webhooks:recovery"),
             ),
             Repair(
-                gettext_lazy("You are not sure whether deliveries can pass the proxy"),
+                gettext_lazy("You are not sure whether deliveries get through the proxy"),
                 gettext_lazy("Send a signed test delivery through the public address."),
                 reverse_lazy("webhooks:test_delivery"),
             ),
@@ -103,7 +103,7 @@ GROUPS: list[tuple[str | Promise, list[Repair]]] = [
                 reverse_lazy("webhooks:diagnostics"),
             ),
             Repair(
-                gettext_lazy("You are about to work on the site"),
+                gettext_lazy("You are about to do maintenance"),
                 gettext_lazy("Schedule a maintenance window, so that alerts open without notifications."),
                 reverse_lazy("admin:webhooks_maintenance"),
             ),
@@ -111,7 +111,7 @@ GROUPS: list[tuple[str | Promise, list[Repair]]] = [
     ),
 ]
 
-COMPARE = (gettext_lazy("Compare everybody with Clerk"), reverse_lazy("admin:accounts_reconciliation_compare"))
+COMPARE = (gettext_lazy("Compare all users with Clerk"), reverse_lazy("admin:accounts_reconciliation_compare"))
 DIAGNOSE = (gettext_lazy("Run the checks"), reverse_lazy("webhooks:diagnostics"))
 RECOVER = (gettext_lazy("Recover missed deliveries"), reverse_lazy("webhooks:recovery"))
 TEST = (gettext_lazy("Send a test delivery"), reverse_lazy("webhooks:test_delivery"))

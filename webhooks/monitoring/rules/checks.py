@@ -27,7 +27,7 @@ def diagnostics(health: Health) -> Signal:
         names = [result.name for result in serious]
         return broken(_summary(serious), len(serious), {"checks": ", ".join(names)}, causes=names)
     if health.failing_channels:
-        text = _("These notification channels do not accept messages, which are retried: %s.")
+        text = _("These notification channels are failing. Their messages are retried: %s.")
         return degraded(_("A notification channel fails"), text % ", ".join(health.failing_channels))
     if failed:
         return degraded(_("A diagnostic check needs a review"), _summary(failed))
