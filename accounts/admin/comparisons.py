@@ -32,7 +32,7 @@ class ComparisonForm(forms.Form):
     """Select the users to compare, and give a reason."""
 
     scope = forms.ChoiceField(
-        choices=[("person", gettext_lazy("One person")), ("all", gettext_lazy("Everybody"))],
+        choices=[("person", gettext_lazy("One user")), ("all", gettext_lazy("All users"))],
         initial="person",
         widget=forms.RadioSelect,
         label=gettext_lazy("Compare"),
