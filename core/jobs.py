@@ -47,3 +47,8 @@ def describe[**P, R](
         return function
 
     return decorator
+
+
+def title_of(task: str) -> str | Promise:
+    """Return the title of a task, or the task's name if it has no description."""
+    return descriptions[task].title if task in descriptions else task

@@ -7,7 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from core.jobs import Description, descriptions
+from core.jobs import Description, descriptions, title_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -81,4 +81,4 @@ class Job(ProcrastinateJob):
 
     @property
     def title(self) -> str | Promise:
-        return self.description.title if self.description else self.task_name
+        return title_of(self.task_name)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from webhooks.inbox.service import retry_event
 from webhooks.models import Alert, AlertCheck
-from webhooks.monitoring import alerts, worker_watchdog
+from webhooks.monitoring import alerts, overall_status, rules, worker_watchdog
 from webhooks.monitoring.health import measure
 from webhooks.monitoring.rules import RULES
 from webhooks.monitoring.signals import Signal
@@ -106,8 +106,21 @@ class TestJobs:
         assert signal_at(NOW, Alert.Rule.JOBS).state == "well"
         add_job("profiles.contact.emails.mail_contact_message", attempts=3)
         signal = signal_at(NOW, Alert.Rule.JOBS)
-        assert (signal.state, signal.title) == ("broken", "Jobs keep failing")
-        assert "mail_contact_message" in signal.summary
+        assert signal.state == "broken"
+        assert "Send a contact message" in signal.summary
+
+    def test_problem_has_the_same_name_on_the_dashboard_and_in_its_alert(self) -> None:
+        """The title of a signal replaces the name of its rule on the dashboard only."""
+        add_job("profiles.contact.emails.mail_contact_message", attempts=3)
+        assert signal_at(NOW, Alert.Rule.JOBS).title == ""
+        status = overall_status.summarize(rules.evaluate(measure()), [], NOW)
+        assert str(Alert.objects.get(rule=Alert.Rule.JOBS)) in status.text
+
+    def test_summary_names_jobs_by_their_titles(self) -> None:
+        add_job("accounts.privacy.exports.build_data_export", "failed")
+        add_job("site.tasks.without_description", "failed")
+        summary = signal_at(NOW, Alert.Rule.JOBS).summary
+        assert summary.endswith("Build a data export, site.tasks.without_description.")
 
     def test_later_success_of_the_same_task_clears_the_signal(self) -> None:
         """A single rejected address is not a mail server outage."""

@@ -8,6 +8,7 @@ from django.utils.translation import ngettext
 
 from audit.models import AuditVerification
 from audit.sealing.schedule import verification_overdue_since
+from core.jobs import title_of
 from core.times import minutes
 from webhooks.monitoring.health import HOUR, Health
 from webhooks.monitoring.signals import Signal, broken, degraded, unknown, well
@@ -71,12 +72,12 @@ def jobs(health: Health) -> Signal:
             number,
         )
         numbers = {"number": number, "tasks": _names(health.repeated_failures)}
-        return broken(text % numbers, number, title=_("Jobs keep failing"), causes=sorted(health.repeated_failures))
+        return broken(text % numbers, number, causes=sorted(health.repeated_failures))
     if health.heartbeats and health.oldest_overdue and health.at - health.oldest_overdue > MAX_OVERDUE:
         text = _("%(jobs)d jobs are overdue, the oldest by %(minutes)d minutes, although a worker is running.")
         age = minutes(health.at - health.oldest_overdue)
         numbers = {"jobs": health.overdue_jobs, "minutes": age}
-        return broken(text % numbers, age, title=_("Jobs are overdue"), causes=["overdue"])
+        return broken(text % numbers, age, causes=["overdue"])
     if health.heartbeats and health.overdue_jobs:
         text = ngettext("%d background job is overdue.", "%d background jobs are overdue.", health.overdue_jobs)
         return degraded(_("Jobs are overdue"), text % health.overdue_jobs)
@@ -84,7 +85,7 @@ def jobs(health: Health) -> Signal:
 
 
 def _names(tasks: dict[str, int]) -> str:
-    return ", ".join(sorted(name.rpartition(".")[2] for name in tasks))
+    return ", ".join(sorted(str(title_of(name)) for name in tasks))
 
 
 def disk_space(health: Health) -> Signal:
