@@ -32,7 +32,14 @@ SETTINGS: dict[str, str | int] = {
 
 #: Folders and files with few but slow tests, which start processes.
 SLOW = (
-    *("tests/journeys/", "tests/local/", "tests/config/logs/", "tests/config/server/", "tests/config/test_startup.py"),
+    *(
+        "tests/journeys/",
+        "tests/local/",
+        "tests/deploy/",
+        "tests/config/logs/",
+        "tests/config/server/",
+        "tests/config/test_startup.py",
+    ),
     *("tests/config/test_error_reporting.py", "tests/profiles/api/test_openapi.py"),
 )
 
