@@ -125,10 +125,14 @@ class ActorKindFilter(admin.SimpleListFilter):
         return queryset.filter(self.KINDS[kind][1]) if kind in self.KINDS else queryset.none()
 
 
-class _ValueFilter(admin.ListFilter):
-    """Filter by a value that only links on other pages set. While active, the filter is shown as a chip."""
+class ValueFilter(admin.ListFilter):
+    """Filter by a value that only links on other pages set. While active, the filter is shown as a chip.
 
-    parameter = ""
+    Attributes:
+        name: what the chip shows. The value if it is empty.
+    """
+
+    parameter = name = ""
     is_set_by_links = True
 
     def __init__(
@@ -149,7 +153,7 @@ class _ValueFilter(admin.ListFilter):
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
         everything = changelist.get_query_string(remove=[self.parameter])
         yield {"selected": False, "query_string": everything, "display": _("All")}
-        yield {"selected": True, "query_string": changelist.get_query_string(), "display": self.value}
+        yield {"selected": True, "query_string": changelist.get_query_string(), "display": self.name or self.value}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditLog]) -> QuerySet[AuditLog]:
         if not self.value:
@@ -164,7 +168,7 @@ class _ValueFilter(admin.ListFilter):
 
 def _value_filter(parameter: str, title: str | Promise, condition: Callable[[str], Q | None]) -> type[admin.ListFilter]:
     attributes = {"title": title, "parameter": parameter, "condition": staticmethod(condition)}
-    return type(f"{parameter.title()}Filter", (_ValueFilter,), attributes)
+    return type(f"{parameter.title()}Filter", (ValueFilter,), attributes)
 
 
 def parse_user_id(value: str) -> int | None:

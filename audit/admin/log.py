@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -34,8 +35,11 @@ FREE_TEXT = ("q", "target", "delivery")
 class AuditChangeList(KeysetChangeList):
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
-        first: AuditLog | None = next(iter(self.result_list), None)
-        self.title = _heading(request, first)
+        names = _names(request, next(iter(self.result_list), None))
+        self.title = _heading(request, names)
+        for spec in self.filter_specs:
+            if isinstance(spec, filters.ValueFilter):
+                spec.name = names.get(spec.parameter, "")
 
 
 @admin.register(AuditLog)
@@ -185,13 +189,29 @@ def _linked(label: str | None, note: str, **parameters: str) -> SafeString:
     return format_html('<a href="{}">{}</a> <span class="quiet">{}</span>', link, shown, note)
 
 
-def _heading(request: HttpRequest, first: AuditLog | None) -> str:
+def _names(request: HttpRequest, first: AuditLog | None) -> dict[str, str]:
+    """Return the names of the object and the users in the URL. All listed rows have the same ones.
+
+    Args:
+        first: the first row of the list.
+    """
+    subject = filters.parse_user_id(request.GET.get("subject", ""))
+    names = {
+        "target": first.target_label if first else None,
+        "actor": first.actor_label if first else None,
+        "subject": get_user_model().objects.filter(pk=subject).first() if subject is not None else None,
+    }
+    return {parameter: str(name) for parameter, name in names.items() if name and request.GET.get(parameter)}
+
+
+def _heading(request: HttpRequest, names: dict[str, str]) -> str:
     if target := request.GET.get("target"):
-        label = first.target_label if first else None
-        return gettext("Audit rows about %s") % (f"{label} ({target})" if label else target)
+        return gettext("Audit rows about %s") % (f"{names['target']} ({target})" if "target" in names else target)
     if actor := request.GET.get("actor"):
-        return gettext("Actions by %s") % ((first.actor_label if first else None) or f"#{actor}")
+        return gettext("Actions by %s") % names.get("actor", f"#{actor}")
     if subject := request.GET.get("subject"):
+        if "subject" in names:
+            return gettext("Audit rows about %s and their profiles") % names["subject"]
         return gettext("Audit rows about user #%s and their profiles") % subject
     if delivery := request.GET.get("delivery"):
         return gettext("Changes made by %s") % delivery

@@ -1,6 +1,9 @@
 """Models for seals, verification results and checkpoint destinations."""
 
+from datetime import datetime
+
 from django.db import models
+from django.utils.translation import gettext
 
 from audit.models.append_only import AppendOnly, AppendOnlyQuerySet
 
@@ -54,7 +57,8 @@ class AuditVerification(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"verification {self.pk}"
+        started_at: datetime | None = self.started_at
+        return gettext("Verification of %s") % f"{started_at:%Y-%m-%d %H:%M}" if started_at else gettext("Verification")
 
     @property
     def is_intact(self) -> bool:

@@ -12,11 +12,16 @@ MAX_LINKS = 7
 
 
 class Chip(NamedTuple):
-    """An active filter, and the list URL that removes the filter."""
+    """An active filter, and the list URL that removes the filter.
+
+    Attributes:
+        stored: replaces `value` in descriptions that are stored, if `value` is personal data.
+    """
 
     label: str | Promise
     value: str | Promise
     remove_url: str
+    stored: str = ""
 
 
 class FilterGroup(NamedTuple):

@@ -207,6 +207,15 @@ def test_row_links_to_rows_about_its_target_and_by_its_actor(
     assert "not yet" in detail
 
 
+def test_links_name_users_instead_of_their_ids(browser: Client, rows: list[int], adam: User, olive: User) -> None:
+    subject = browser.get(f"{LIST}?subject={olive.pk}")
+    assert subject.context["cl"].title == f"Audit rows about {olive} and their profiles"
+    for query, name in ((f"subject={olive.pk}", olive.name), (f"actor={adam.pk}", adam.name)):
+        assert [chip.value for chip in browser.get(f"{LIST}?{query}").context["cl"].chips()] == [name]
+    unknown = browser.get(f"{LIST}?subject={olive.pk + 1000}").context["cl"]
+    assert [chip.value for chip in unknown.chips()] == [str(olive.pk + 1000)]
+
+
 def test_erased_values_are_marked(browser: Client, rows: list[int]) -> None:
     execute_as_owner("UPDATE audit_auditlog SET actor_label = NULL, target_label = NULL, details = NULL")
     assert "<em>erased</em>" in browser.get(LIST).content.decode()

@@ -25,6 +25,7 @@ from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.admin import links
+from webhooks.admin.event_actions import describe_filters
 from webhooks.admin.events import WebhookEventAdmin
 from webhooks.inbox import csv_export
 from webhooks.models import EventCount, WebhookEvent
@@ -134,6 +135,19 @@ def test_active_filters_are_shown_as_removable_chips(operator: Client, events: d
     assert 'value="failed" id="id_state_3" checked' in text
     assert 'aria-label="Remove filter Error class Permanent"' in text
     assert "Clear all" not in page(operator)
+
+
+def test_chips_show_names_and_times_instead_of_values_in_the_url(operator: Client, olive: User) -> None:
+    query = f"?user={olive.pk}&received_at__gte=2026-11-20T08:30%2B01:00"
+    changelist = get(operator, query).context["cl"]
+    assert {(str(chip.label), str(chip.value)) for chip in changelist.chips()} == {
+        ("User", str(olive)),
+        ("Received from (UTC)", "20 Nov 2026 07:30:00"),
+    }
+    unknown = get(operator, "?user=user_unknown").context["cl"]
+    assert [(str(chip.label), chip.value) for chip in unknown.chips()] == [("User", "user_unknown")]
+    assert str(olive) not in describe_filters(changelist)
+    assert str(olive.clerk_id) in describe_filters(changelist)
 
 
 def test_recent_event_types_are_suggested(operator: Client) -> None:

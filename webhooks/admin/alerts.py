@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
-from accounts.models import MetadataPush, User
+from accounts.models import MetadataPush, Reconciliation, User
 from audit.log import Actor
+from audit.models import AuditLog, AuditSeal
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from core.forms import ParagraphsField
@@ -28,6 +29,8 @@ from webhooks.monitoring import error_groups, runbooks
 from webhooks.monitoring.actions import AlertAction, apply_action
 
 SNOOZE_HOURS = (1, 4, 24)
+#: The models of facts that contain the primary key of a row.
+FACT_MODELS: dict[str, type[Model]] = {"reconciliation": Reconciliation, "row": AuditLog, "seal": AuditSeal}
 
 
 class AlertActionForm(forms.Form):
@@ -149,12 +152,22 @@ def _affected_people(events: Iterable[WebhookEvent]) -> list[AffectedPerson]:
     ]
 
 
-def _details(alert: Alert) -> list[tuple[str, Any]]:
-    """Return the labels and values of all facts except the events and their groups."""
+def _details(alert: Alert) -> list[tuple[str, Any, str]]:
+    """Return the labels, values and links of all facts except the events and their groups."""
     details = []
     for name, value in alert.facts.items():
         if name not in ("events", "groups") and value is not None:
             is_counts = isinstance(value, dict)
             text = ", ".join(f"{part} {count}" for part, count in value.items()) if is_counts else value
-            details.append((name.replace("_", " "), text))
+            details.append(_with_link(name, text))
     return details
+
+
+def _with_link(name: str, value: Any) -> tuple[str, Any, str]:
+    """Return a fact's label, value and link. Facts that identify a row have a link to the row's page."""
+    if name not in FACT_MODELS:
+        return name.replace("_", " "), value, ""
+    model = FACT_MODELS[name]
+    row = model._default_manager.filter(pk=value).first()
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[value]) if row else ""
+    return str(model._meta.verbose_name), row or value, url

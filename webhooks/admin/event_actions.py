@@ -253,7 +253,7 @@ class RepairMixin(admin.ModelAdmin[WebhookEvent]):
 
 
 def describe_filters(changelist: EventChangeList) -> str:
-    """Return a description of the active filters. It contains no email addresses, because it is stored."""
-    chips = [(chip.label, str(chip.value)) for chip in changelist.chips()]
+    """Return a description of the active filters. It contains no names or email addresses, because it is stored."""
+    chips = [(chip.label, chip.stored or str(chip.value)) for chip in changelist.chips()]
     words = [f"{label}: {_('(an email address)') if '@' in value else value}" for label, value in chips]
     return ", ".join(words)[:500] or _("all events")

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from webhooks.admin.form_filter import (
+    ErrorGroupField,
     FilterForm,
     FormFilter,
     StatesField,
@@ -41,7 +42,7 @@ class EventFilterForm(FilterForm):
         error_messages={"invalid_choice": _("There is no error class “%(value)s”.")},
     )
     error_type = forms.CharField(max_length=100, label=_("Error type, such as KeyError"))
-    error_group = forms.IntegerField(min_value=1, max_value=2**63 - 1, label=_("Error group"))
+    error_group = ErrorGroupField()
     user = UserField()
     source = forms.GenericIPAddressField(label=_("Source address"))
     received_at__gte = UTCDateTimeField(label=_("Received from (UTC)"))

@@ -11,11 +11,14 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
+from django.utils.formats import date_format
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from audit.admin.filters import PERIODS, parse_time, parse_user_id
 from core.admin.filter_groups import Chip
+from webhooks.models import ErrorGroup
 
 WITHIN_CHOICES = [("", _("Any time")), *((name, label) for name, (_span, label) in PERIODS.items())]
 
@@ -33,7 +36,23 @@ class UTCDateTimeInput(forms.DateTimeInput):
         return time.strftime("%Y-%m-%dT%H:%M:%S") if time else ""
 
 
-class UTCDateTimeField(forms.Field):
+class DescribedField(forms.Field):
+    """A field whose chip shows a name instead of the value in the URL.
+
+    Attributes:
+        chip_label: the label of the chip. If it is empty, the field's label is used.
+        is_personal: whether the name is personal data.
+    """
+
+    chip_label: str | Promise = ""
+    is_personal = False
+
+    def describe(self, value: Any) -> str:
+        """Return the name of a cleaned value."""
+        raise NotImplementedError
+
+
+class UTCDateTimeField(DescribedField):
     """A datetime with an optional time zone, which defaults to UTC."""
 
     widget = UTCDateTimeInput(attrs={"step": "1"})
@@ -44,6 +63,9 @@ class UTCDateTimeField(forms.Field):
             return parse_time(value or "")
         except ValueError:
             raise forms.ValidationError(self.error_messages["invalid"]) from None
+
+    def describe(self, value: datetime) -> str:
+        return date_format(value, "j M Y H:i:s")
 
 
 class StatesField(forms.MultipleChoiceField):
@@ -62,8 +84,22 @@ class WithinField(forms.ChoiceField):
         super().__init__(choices=WITHIN_CHOICES, **kwargs)
 
 
-class UserField(forms.CharField):
+class ErrorGroupField(forms.IntegerField, DescribedField):
+    """The ID of an error group."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=2**63 - 1, label=_("Error group"), **kwargs)
+
+    def describe(self, value: int) -> str:
+        group = ErrorGroup.objects.filter(pk=value).first()
+        return str(group or value)
+
+
+class UserField(forms.CharField, DescribedField):
     """A Clerk ID or local ID. Local IDs are converted to Clerk IDs."""
+
+    chip_label = _("User")
+    is_personal = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=64, label=_("User: Clerk ID or local ID"), **kwargs)
@@ -77,6 +113,10 @@ class UserField(forms.CharField):
         if clerk_id is None:
             raise forms.ValidationError(_("There is no user %(key)s with a Clerk ID.") % {"key": key})
         return str(clerk_id)
+
+    def describe(self, value: str) -> str:
+        user = User.objects.filter(clerk_id=value).only("clerk_id", "name", "username", "login").first()
+        return str(user or value)
 
 
 class FilterForm(forms.Form):
@@ -147,10 +187,17 @@ class FormFilter(admin.ListFilter):
             # Only the state filter accepts several values. Other filters use the last one.
             for value in values if name == "state" else values[-1:]:
                 kept = [other for other in values if other != value] if name == "state" else []
-                yield Chip(
-                    field.label or name, labels.get(value, value), changelist.get_query_string({name: kept or None})
-                )
+                remove_url = changelist.get_query_string({name: kept or None})
+                if isinstance(field, DescribedField) and self.form.cleaned_data.get(name):
+                    yield _described_chip(field, self.form.cleaned_data[name], remove_url)
+                else:
+                    yield Chip(field.label or name, labels.get(value, value), remove_url)
 
     def has_advanced_filters(self) -> bool:
         """Return whether a filter in the collapsed section is active."""
         return bool(self.given.keys() - self.basic)
+
+
+def _described_chip(field: DescribedField, value: Any, remove_url: str) -> Chip:
+    stored = str(value) if field.is_personal else ""
+    return Chip(field.chip_label or field.label or "", field.describe(value), remove_url, stored)

@@ -7,7 +7,15 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from core.jobs import descriptions
-from webhooks.admin.form_filter import FilterForm, FormFilter, StatesField, UserField, UTCDateTimeField, WithinField
+from webhooks.admin.form_filter import (
+    ErrorGroupField,
+    FilterForm,
+    FormFilter,
+    StatesField,
+    UserField,
+    UTCDateTimeField,
+    WithinField,
+)
 from webhooks.jobs import lists
 from webhooks.jobs.people import jobs_of
 from webhooks.models import Job, JobFailure
@@ -26,7 +34,7 @@ class JobFilterForm(FilterForm):
     )
     within = WithinField(label=_("Queued"))
     user = UserField()
-    error_group = forms.IntegerField(min_value=1, max_value=2**63 - 1, label=_("Error group"))
+    error_group = ErrorGroupField()
     queued_at__gte = UTCDateTimeField(label=_("Queued from (UTC)"))
     queued_at__lt = UTCDateTimeField(label=_("Queued before (UTC)"))
 

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 #: The severity of each state. Icons have the same names.
@@ -42,6 +43,11 @@ class ErrorGroup(models.Model):
         indexes = [models.Index(F("last_at"), F("id"), name="webhooks_group_recent")]
 
     def __str__(self) -> str:
+        return gettext("%(kind)s in %(place)s") % {"kind": self.kind, "place": self.place} if self.place else self.kind
+
+    @property
+    def kind(self) -> str:
+        """The type of error, and the field or constraint that the error names."""
         return f"{self.error_type}: {self.detail}" if self.detail else self.error_type
 
     @property

@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 
 import pytest
+from django.utils import timezone
 
+from accounts.models import Reconciliation
 from tests.helpers.clients import with_password
 from tests.helpers.factories import UserFactory
 from tests.webhooks.monitoring.test_hourly_counts import event
@@ -56,3 +58,10 @@ class TestAlertPage:
         link = 'href="/admin/webhooks/job/?state=failed&amp;state=given_up&amp;state=retrying"'
         assert link in page_of(rule="background_jobs")
         assert link not in page_of()
+
+    def test_alert_links_and_names_the_rows_behind_it(self) -> None:
+        now = timezone.now()
+        run = Reconciliation.objects.create(kind="recent", state="finished", started_at=now, finished_at=now)
+        text = page_of(rule="drift", reconciliation=run.pk)
+        assert f'<a href="/admin/accounts/reconciliation/{run.pk}/change/" dir="auto">{run}</a>' in text
+        assert f"<span>{run.pk + 1}</span>" in page_of(rule="drift", reconciliation=run.pk + 1)

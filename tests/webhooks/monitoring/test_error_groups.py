@@ -233,6 +233,16 @@ class TestPages:
         assert ">KeyError</a>" in operator.get(f"{URL}?q=keyerr&within=1h").content.decode()
         assert "errornote" in operator.get(f"{URL}?state=x").content.decode()
 
+    def test_group_is_named_by_its_kind_and_place(self, operator: Client) -> None:
+        group = ErrorGroup.objects.create(key="x", error_type="UniqueViolation", detail="slug", place="profiles.save")
+        assert str(group) == "UniqueViolation: slug in profiles.save"
+        text = operator.get(f"{URL}{group.pk}/change/").content.decode()
+        assert '<li aria-current="page">UniqueViolation: slug in profiles.save</li>' in text
+        listed = operator.get(f"/admin/webhooks/webhookevent/?error_group={group.pk}").content.decode()
+        assert 'Error group: <strong dir="auto">UniqueViolation: slug in profiles.save</strong>' in listed
+        unknown = operator.get(f"/admin/webhooks/job/?error_group={group.pk + 1}").content.decode()
+        assert f'Error group: <strong dir="auto">{group.pk + 1}</strong>' in unknown
+
     def test_number_of_queries_does_not_depend_on_failures(self, operator: Client, olive: Any) -> None:
         def count(url: str) -> int:
             with CaptureQueriesContext(connection) as queries:
