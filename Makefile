@@ -1,7 +1,7 @@
 # All development commands. `make` lists them. Requires GNU make, a POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test check smoke fuzz oracle monitoring browser-test alarms screenshots lighthouse docs bench format migrations
+.PHONY: help run manage test check smoke fuzz oracle monitoring browser-test alarms screenshots lighthouse docs bench format migrations messages
 .PHONY: requirements clean
 
 # Each candidate is executed, because pyenv has shims for versions that are not installed.
@@ -118,6 +118,12 @@ format: ## Format code and templates
 migrations: ## Create migrations for changed models
 	$(INSTALL) dev.txt
 	$(PRODUCTION) .venv/bin/python manage.py makemigrations
+
+messages: ## Update and compile the translations in locale/; needs gettext
+	$(INSTALL) dev.txt
+	@command -v xgettext >/dev/null || { echo "make: xgettext was not found; install gettext" >&2; exit 1; }
+	$(PRODUCTION) .venv/bin/python manage.py makemessages
+	$(PRODUCTION) .venv/bin/python manage.py compilemessages --ignore=.venv
 
 requirements: ## Update requirements/*.txt to the latest versions allowed by pyproject.toml; needs uv
 	@for extra in base local otel dev; do \

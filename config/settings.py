@@ -328,7 +328,10 @@ DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="") or "Buildapp
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
 
-LANGUAGE_CODE = "en-us"
+#: The language of the strings in the code. Catalogues of the other languages are in locale/. See docs/translating.md.
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("ar", "العربية")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = "config.formats"
 TIME_ZONE = "UTC"
 USE_I18N = True

@@ -10,6 +10,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.clerk import instance_guard
 from accounts.clerk.api import ClerkApiError
@@ -100,7 +101,12 @@ def _refuse_unless_approvable(run: Reconciliation, count: int, reason: str) -> N
         )
     if count != run.skipped_deletions:
         raise ApprovalError(
-            _("This report has %d skipped deletions. Enter this number to approve them.") % run.skipped_deletions
+            ngettext(
+                "This report has %d skipped deletion. Enter this number to approve it.",
+                "This report has %d skipped deletions. Enter this number to approve them.",
+                run.skipped_deletions,
+            )
+            % run.skipped_deletions
         )
     if not reason.strip():
         raise ApprovalError(_("Enter a reason for the approval."))

@@ -97,6 +97,7 @@ def _results_context(query: DirectoryQuery, pages: list[Page], *, has_facets: bo
         "pages": pages,
         "next_query": pages[-1].next_query,
         "total": facet_counts.total(page),
+        "number": len(page.sample.rows),  # selects the plural form of `total`
         "has_facets": has_facets,
         "facets": facet_counts.facet_choices(page) if has_facets else [],
         "active_filters": facet_counts.active_filters(page),

@@ -72,10 +72,13 @@ def describe_actor(
     if (user_id, impersonator) == (viewer.user.pk, viewer.impersonator):
         return you
     if impersonator:
+        # Translators: this label follows "by", as in "changed by our support team".
         return gettext("our support team")
     if user_id is None:
+        # Translators: this label follows "by", as in "changed by our system".
         return gettext("our system")
     may_see_name = user_id == profile.user_id or access_for(viewer.user, profile).role == Viewer.ADMIN
+    # Translators: this label follows "by", as in "changed by an admin".
     return (may_see_name and name) or gettext("an admin")
 
 

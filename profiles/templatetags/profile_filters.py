@@ -1,5 +1,6 @@
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlsplit
 
 from django import template
@@ -9,7 +10,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext, ngettext_lazy, pgettext
 
 from profiles import languages
 from profiles.directory import exchange_rates
@@ -37,6 +38,15 @@ SYMBOLS = {
     "TWD": "NT$",
     "USD": "$",
     "VND": "₫",
+}
+#: Whole phrases, because some languages decline the unit after their word for "ago".
+PAST_TIMES: dict[str, Any] = {
+    "year": ngettext_lazy("%(num)d year ago", "%(num)d years ago", "num"),
+    "month": ngettext_lazy("%(num)d month ago", "%(num)d months ago", "num"),
+    "week": ngettext_lazy("%(num)d week ago", "%(num)d weeks ago", "num"),
+    "day": ngettext_lazy("%(num)d day ago", "%(num)d days ago", "num"),
+    "hour": ngettext_lazy("%(num)d hour ago", "%(num)d hours ago", "num"),
+    "minute": ngettext_lazy("%(num)d minute ago", "%(num)d minutes ago", "num"),
 }
 #: Maximum length of a path shown after a link's host.
 MAX_PATH_LENGTH = 24
@@ -74,7 +84,7 @@ def days_ago(moment: datetime) -> str:
     days = (timezone.now() - moment).days
     if days < 1:
         return gettext("today")
-    return gettext("yesterday") if days == 1 else gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}
+    return gettext("yesterday") if days == 1 else _ago(moment)
 
 
 @register.filter
@@ -82,7 +92,11 @@ def time_ago(moment: datetime) -> str:
     """Format a past time in minutes or longer units: "a moment ago" or "3 minutes ago"."""
     if timezone.now() - moment < timedelta(minutes=1):
         return gettext("a moment ago")
-    return gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}
+    return _ago(moment)
+
+
+def _ago(moment: datetime) -> str:
+    return timesince(moment, time_strings=PAST_TIMES, depth=1)
 
 
 @register.simple_tag

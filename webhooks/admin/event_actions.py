@@ -182,7 +182,12 @@ class RepairMixin(admin.ModelAdmin[WebhookEvent]):
         if settled := len(ids) - done - busy:
             message += " " + ngettext("%d was already settled.", "%d were already settled.", settled) % settled
         if busy:
-            message += " " + _("%d could not be changed because another process is using them. Try again.") % busy
+            text = ngettext(
+                "%d could not be changed because another process is using it. Try again.",
+                "%d could not be changed because another process is using them. Try again.",
+                busy,
+            )
+            message += " " + text % busy
         return self._back(request, message, messages.SUCCESS if done else messages.WARNING)
 
     # --- One event ---

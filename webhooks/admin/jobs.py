@@ -201,9 +201,13 @@ class JobAdmin(KeysetAdmin[Job]):
         return redirect("admin:webhooks_job_changelist")
 
     def _report_retry(self, request: HttpRequest, done: job_actions.Done) -> None:
-        skipped = _("%d of them cannot run, because their next run is already queued.") % done.skipped
+        skipped = ngettext(
+            "%d of them cannot run, because its next run is already queued.",
+            "%d of them cannot run, because their next run is already queued.",
+            done.skipped,
+        )
         text = ngettext("%d job will run again.", "%d jobs will run again.", done.changed)
-        self._report(request, text, done, skipped)
+        self._report(request, text, done, skipped % done.skipped)
 
     def _report_discard(self, request: HttpRequest, done: job_actions.Done) -> None:
         text = ngettext("%d job was discarded.", "%d jobs were discarded.", done.changed)

@@ -99,7 +99,7 @@ def test_job_whose_next_run_is_queued_is_skipped(operator: Client) -> None:
     """PostgreSQL would reject two waiting jobs with the same queueing lock."""
     failed = create_job("failed", queueing_lock="check_alerts")
     create_job("todo", queueing_lock="check_alerts")
-    assert "their next run is already queued" in act(operator, "retry", failed)
+    assert "its next run is already queued" in act(operator, "retry", failed)
     assert statuses()[failed] == "failed"
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from webhooks.models import CheckResult
 from webhooks.monitoring.health import Health
@@ -33,7 +34,8 @@ def diagnostics(health: Health) -> Signal:
         return degraded(_("A diagnostic check needs a review"), _summary(failed))
     if not results:
         return unknown(_("The diagnostic checks have not run within the last hour"))
-    return well(_("%d diagnostic checks passed.") % len(results))
+    text = ngettext("%d diagnostic check passed.", "%d diagnostic checks passed.", len(results))
+    return well(text % len(results))
 
 
 def result_of(health: Health, name: str) -> CheckResult | None:

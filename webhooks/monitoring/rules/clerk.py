@@ -28,7 +28,11 @@ def clerk(health: Health) -> Signal:
     """Check whether Clerk's APIs respond and accept the secret key. A worker probes both every 15 seconds."""
     backend, frontend = health.clerk.get(INSTANCE), health.clerk.get(FRONTEND)
     if backend and backend.failures >= MIN_FAILURES:  # since the last answer, which can have been a refusal
-        text = _("Clerk's Backend API failed %d requests in a row. After five failures, only probes are sent.")
+        text = ngettext(
+            "Clerk's Backend API failed %d request in a row. After five failures, only probes are sent.",
+            "Clerk's Backend API failed %d requests in a row. After five failures, only probes are sent.",
+            backend.failures,
+        )
         return broken(text % backend.failures, backend.failures, causes=["backend"])
     if backend and backend.refused_at:
         text = _("Clerk refuses CLERK_SECRET_KEY. Compare it with the API keys page of Clerk's dashboard.")
@@ -99,11 +103,13 @@ def drift(health: Health) -> Signal:
             remaining,
         )
         return broken(text % remaining, remaining, {"reconciliation": run.pk}, causes=["still_differ"])
-    age = health.at - run.finished_at
-    text = _("Users were last compared with Clerk %d minutes ago.") % minutes(age)
-    if age >= MAX_RECONCILIATION_AGE:
-        return broken(text, minutes(age), causes=["not_compared"])
-    return _corrected(health, text)
+    age = minutes(health.at - run.finished_at)
+    text = ngettext(
+        "Users were last compared with Clerk %d minute ago.", "Users were last compared with Clerk %d minutes ago.", age
+    )
+    if health.at - run.finished_at >= MAX_RECONCILIATION_AGE:
+        return broken(text % age, age, causes=["not_compared"])
+    return _corrected(health, text % age)
 
 
 def _corrected(health: Health, last_comparison: str) -> Signal:

@@ -72,7 +72,11 @@ def oldest_unsettled(health: Health) -> Signal:
     age = health.at - (health.oldest_unsettled or health.at)
     if health.oldest_unsettled is None:
         return well(_("All events are settled."))
-    text = _("The oldest unsettled event was received %(minutes)d minutes ago.")
+    text = ngettext(
+        "The oldest unsettled event was received %(minutes)d minute ago.",
+        "The oldest unsettled event was received %(minutes)d minutes ago.",
+        minutes(age),
+    )
     if age < MAX_UNSETTLED_AGE:
         return well(text % {"minutes": minutes(age)})
     return broken(text % {"minutes": minutes(age)}, minutes(age), {"events": _unsettled_ids()[:1]})
@@ -83,7 +87,11 @@ def rejected(health: Health) -> Signal:
     others = (*UNAVAILABLE, *WRONG_CLOCK)
     causes = {cause: row.requests for cause, row in health.rejections.items() if cause not in others}
     total, genuine = sum(causes.values()), sum(causes.get(cause, 0) for cause in PROBABLY_CLERK)
-    text = _("The endpoint rejected %(total)d requests in the current and previous hour: %(causes)s.")
+    text = ngettext(
+        "The endpoint rejected %(total)d request in the current and previous hour: %(causes)s.",
+        "The endpoint rejected %(total)d requests in the current and previous hour: %(causes)s.",
+        total,
+    )
     summary = text % {"total": total, "causes": _listed(causes)}
     if total and _is_over(health, causes):
         return well(f"{summary} {_('Deliveries have been accepted since.')}")
@@ -139,7 +147,11 @@ def unavailable(health: Health) -> Signal:
     total = sum(causes.values())
     if not total:
         return well(_("No delivery was answered with 503 in the current and previous hour."))
-    text = _("%(total)d valid deliveries were answered with 503 in the current and previous hour: %(causes)s.")
+    text = ngettext(
+        "%(total)d valid delivery was answered with 503 in the current and previous hour: %(causes)s.",
+        "%(total)d valid deliveries were answered with 503 in the current and previous hour: %(causes)s.",
+        total,
+    )
     summary = text % {"total": total, "causes": _listed(causes)}
     if not health.has("last_received") and (_last_rejection(health, causes) or health.at) > health.at - MINUTE:
         # The table of events is locked, so no delivery can have been accepted.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from core.times import minutes, start_of_hour
 from webhooks.models import EventCount
@@ -70,7 +71,8 @@ def silence(health: Health) -> Signal:
     if health.last_received is None:
         return unknown(_("No event has been received"))
     quiet = health.at - health.last_received
-    last_event = _("The last event arrived %d minutes ago.") % minutes(quiet)
+    text = ngettext("The last event arrived %d minute ago.", "The last event arrived %d minutes ago.", minutes(quiet))
+    last_event = text % minutes(quiet)
     if quiet < MIN_SILENCE:
         return well(last_event)
     traffic = usual_traffic(health.last_received)
