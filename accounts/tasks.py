@@ -80,7 +80,7 @@ def reconcile_all(timestamp: int) -> None:
 @app.task(queue="upkeep", lock="delete_approved", retry=RetryStrategy(max_attempts=8, linear_wait=300))
 @describe(
     _("Delete approved users"),
-    _("Deletes users who no longer exist at Clerk, after an admin has approved their deletion."),
+    _("Deletes users who no longer exist in Clerk, after an admin has approved their deletion."),
 )
 def delete_approved(run_id: int) -> None:
     """Delete the users whose deletion an admin approved. A failed job continues where it stopped."""
@@ -102,7 +102,7 @@ def _reconcile(*, full: bool, max_pages: int | None = None) -> Reconciliation | 
 @app.task(queue="upkeep", queueing_lock="delete_due_accounts")
 @describe(
     _("Delete accounts"),
-    _("Deletes accounts at Clerk a week after their owners requested the deletion."),
+    _("Deletes accounts in Clerk a week after their owners requested the deletion."),
 )
 def delete_due_accounts(timestamp: int) -> None:
     if settings.CLERK_SECRET_KEY:
@@ -137,7 +137,7 @@ def delete_old_ended_sessions(timestamp: int) -> None:
 @describe(
     _("Check the connection to Clerk"),
     _(
-        "Checks whether Clerk responds and accepts the secret key. If this job does not run, pages do not notice outages at Clerk."
+        "Checks whether Clerk responds and accepts the secret key. If this job does not run, pages do not notice Clerk outages."
     ),
 )
 def probe_clerk(timestamp: int) -> None:

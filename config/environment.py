@@ -101,7 +101,7 @@ def header(name: str) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class ClerkScript:
-    """The release of a Clerk script that pages load, and its required hash, or ""."""
+    """The version of a Clerk script that pages load, and its integrity hash. The hash is "" if none is required."""
 
     version: str
     integrity: str

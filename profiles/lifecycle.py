@@ -234,7 +234,7 @@ def delete(profile: Profile, *, actor: Actor) -> None:
     """Soft-delete a profile and remove its role. The content is kept; only admins can see it.
 
     Raises:
-        RoleChangeError: the user is not active at Clerk, so the role cannot be removed.
+        RoleChangeError: the user is not active in Clerk, so the role cannot be removed.
     """
     [role] = (role for role, model in PROFILE_OF_ROLE.items() if isinstance(profile, model))
     # Lock order: users before profiles.

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def own_payload(event_type: str, text: str) -> dict[str, Any] | None:
-    """Return a payload without other people's data, for example an admin who impersonates or changes the user in Clerk.
+    """Return a payload without other people's data, such as the details of an admin who impersonates or edits the user.
 
     Return None for malformed payloads and for types other than users and sessions. Other types, such as invitations,
     can contain data about several people.

@@ -27,7 +27,7 @@ class ClerkSessionStarted:
 
 @dataclass(frozen=True, slots=True)
 class ClerkSessionEnded:
-    """A session ended at Clerk. Its tokens can remain valid for up to a minute."""
+    """A session ended in Clerk. Its tokens can remain valid for up to a minute."""
 
     clerk_id: str
     session_id: str

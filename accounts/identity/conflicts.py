@@ -63,7 +63,7 @@ def resolve(conflict: IdentityConflict, state: State, *, actor: Actor, note: str
 
 @transaction.atomic
 def undo(conflict: IdentityConflict, *, actor: Actor, note: str = "") -> None:
-    """Undo a resolution and reopen the conflict. Roles that the resolution gave to the identity are removed at Clerk.
+    """Undo a resolution and reopen the conflict. Roles that the resolution gave to the identity are removed in Clerk.
 
     Raises:
         ResolutionError: the conflict is open, or the accounts have changed too much since.
@@ -114,7 +114,7 @@ def _refuse_if_erased(*accounts: User) -> None:
 def _refuse_unless_joinable(state: State, user: User, other: User) -> None:
     _refuse_if_erased(user, other)
     if user.clerk_id is None or user.deleted_at:
-        raise ResolutionError(_("%s no longer exists at Clerk, so there is no identity to move.") % user)
+        raise ResolutionError(_("%s no longer exists in Clerk, so there is no identity to move.") % user)
     if other.clerk_id is None and not other.is_active:
         raise ResolutionError(
             _("%s is the empty account of an earlier join. Choose the account that is in use.") % other

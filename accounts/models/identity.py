@@ -20,11 +20,11 @@ class IdentityConflict(models.Model):
     class Kind(models.TextChoices):
         """The reason why the accounts were not linked automatically."""
 
-        UNVERIFIED = "unverified", _("Email not verified at Clerk")
+        UNVERIFIED = "unverified", _("Email not verified in Clerk")
         SEVERAL = "several", _("Several accounts with this email")
         STAFF = "staff", _("Older account has admin access")
         OTHER_ID = "other_id", _("Email used by another Clerk account")
-        RECREATED = "recreated", _("Deleted at Clerk, then signed up again")
+        RECREATED = "recreated", _("Deleted in Clerk, then signed up again")
         SEPARATE = "separate", _("Both accounts existed before emails were compared")
         # A suggestion; see accounts.identity.suggestions.
         POSSIBLE = "possible", _("Possibly the same person, with different emails")

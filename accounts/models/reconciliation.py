@@ -43,7 +43,7 @@ class Reconciliation(models.Model):
 
         MISSING = "missing", _("missing here")
         STALE = "stale", _("out of date here")
-        DELETED = "deleted", _("deleted at Clerk")
+        DELETED = "deleted", _("deleted in Clerk")
         UNPUSHED = "unpushed", _("not pushed to Clerk")
         UNREADABLE = "unreadable", _("unreadable")
 
@@ -71,15 +71,15 @@ class Reconciliation(models.Model):
     # Progress.
     cursor = models.CharField(max_length=64, blank=True, help_text="Clerk ID of the last user that was compared.")
     cursor_created_at = models.DateTimeField(null=True, blank=True, help_text="When that user signed up.")
-    watermark = models.DateTimeField(null=True, blank=True, help_text="Latest change at Clerk seen by this run.")
+    watermark = models.DateTimeField(null=True, blank=True, help_text="Latest change in Clerk seen by this run.")
     #: Clerk IDs of users who signed up at `cursor_created_at`. The next page may start in the same millisecond.
     boundary_ids = models.JSONField(default=list, blank=True)
     #: Clerk IDs of local users missing from all pages so far. They are checked when the list is complete.
     unlisted_ids = models.JSONField(default=list, blank=True)
 
     # Differences found.
-    compared = models.PositiveIntegerField(default=0, help_text="Users at Clerk that were compared.")
-    clerk_total = models.PositiveIntegerField(null=True, blank=True, help_text="Total number of users at Clerk.")
+    compared = models.PositiveIntegerField(default=0, help_text="Users in Clerk that were compared.")
+    clerk_total = models.PositiveIntegerField(null=True, blank=True, help_text="Total number of users in Clerk.")
     missing = models.PositiveIntegerField(default=0)
     stale = models.PositiveIntegerField(default=0)
     deleted = models.PositiveIntegerField(default=0)

@@ -54,8 +54,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         @property
         def explanation(self) -> str:
             return {
-                self.DELETED: gettext("The account was deleted at Clerk."),
-                self.BANNED: gettext("The account is banned at Clerk."),
+                self.DELETED: gettext("The account was deleted in Clerk."),
+                self.BANNED: gettext("The account is banned in Clerk."),
                 self.MOVED: gettext("An admin has moved the Clerk identity of this account to another account."),
             }[self]
 

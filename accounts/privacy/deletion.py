@@ -38,7 +38,7 @@ def request_deletion(user: User, *, actor: Actor) -> User:
     """
     locked: User = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if not locked.clerk_id or locked.deleted_at:
-        raise DeletionError(_("%s has no account at Clerk, so there is nothing to delete.") % locked)
+        raise DeletionError(_("%s has no account in Clerk, so there is nothing to delete.") % locked)
     if locked.deletion_due_at is None:
         _set_due(locked, AuditLog.Action.DELETION_REQUESTED, timezone.now() + COOLING_OFF, actor)
     return locked
@@ -54,7 +54,7 @@ def cancel_deletion(user: User, *, actor: Actor) -> User:
 
 
 def delete_due() -> int:
-    """Delete due accounts at Clerk and here, and return how many. Failures are retried by the next run."""
+    """Delete due accounts in Clerk and here, and return how many. Failures are retried by the next run."""
     due = User.objects.live().filter(deletion_due_at__lte=timezone.now(), clerk_id__isnull=False)
     deleted = 0
     rows = list(due.order_by("deletion_due_at").values_list("pk", "clerk_id"))
@@ -62,7 +62,7 @@ def delete_due() -> int:
         try:
             deleted += _delete(user_id, clerk_id)
         except ClerkApiError as error:
-            log.warning("Could not delete user %s at Clerk. The next run retries it: %s", clerk_id, error)
+            log.warning("Could not delete user %s in Clerk. The next run retries it: %s", clerk_id, error)
     return deleted
 
 

@@ -26,7 +26,7 @@ def changeable_roles(actor: User, user: User) -> frozenset[Role]:
 def check_permission(actor: User, user: User, roles: Iterable[Role]) -> None:
     """Raise `RoleChangeError` if `actor` is not allowed to change all of `roles` for `user`."""
     if not user.is_active or not user.clerk_id or user.is_provisional:
-        raise RoleChangeError(_("%(name)s is not active at Clerk, so their roles cannot be changed.") % {"name": user})
+        raise RoleChangeError(_("%(name)s is not active in Clerk, so their roles cannot be changed.") % {"name": user})
     for role in sorted(set(roles) - changeable_roles(actor, user)):
         if role == Role.ADMIN and actor.pk == user.pk and actor.has_role(Role.ADMIN):
             raise RoleChangeError(_("You cannot remove your own Admin role. Ask another admin to do it."))

@@ -138,9 +138,9 @@ def sign_out(request: HttpRequest) -> None:
 
 @queue.task(retry=CLERK_RETRY)
 @describe(
-    _("End a session at Clerk"),
+    _("End a session in Clerk"),
     _(
-        "Ends a session at Clerk after the person signed out here. If the job fails, the session stays open at Clerk, but it no longer works here."
+        "Ends a session in Clerk after the person signed out here. If the job fails, the session stays open in Clerk, but it no longer works here."
     ),
     person=Person("session_id", "accounts.EndedSession", "session_id", "clerk_id"),
 )

@@ -250,7 +250,7 @@ def _find_others(decided: list[tuple[_Step, User]]) -> None:
 
 
 def _announce(decided: list[tuple[_Step, User]]) -> None:
-    """Send the signals for all changed users, and queue pushes where the metadata at Clerk is out of date."""
+    """Send the signals for all changed users, and queue pushes where the metadata in Clerk is out of date."""
     active = [(step, user) for step, user in decided if isinstance(step.payload, ClerkUser)]
     syncs = [
         UserSync(user, step.changes, step.is_new, step.actor, step.roles_before or ())

@@ -2,7 +2,7 @@
 
 Once Clerk has sent a user's roles, Clerk is authoritative. A local change takes effect immediately and stays pending
 until Clerk confirms it. Pending changes are stored as roles to add and roles to remove, not as a list, so that
-concurrent changes at Clerk (such as a revoked admin role) are neither lost nor undone.
+concurrent changes in Clerk (such as a revoked admin role) are neither lost nor undone.
 """
 
 from collections.abc import Iterable

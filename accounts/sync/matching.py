@@ -1,7 +1,7 @@
 """Match new Clerk users with existing accounts: link them if the match is certain, otherwise open an identity conflict.
 
 The Clerk ID is the identity. An account from before Clerk is linked only if it has no Clerk ID, is the only account with
-that email (ignoring case), has no admin access, and the email is verified at Clerk. Linking by an unverified email would
+that email (ignoring case), has no admin access, and the email is verified in Clerk. Linking by an unverified email would
 let anyone take over an account.
 """
 

@@ -1,4 +1,4 @@
-"""Repair differences between users here and at Clerk, and record them in the report of a run."""
+"""Repair differences between users here and in Clerk, and record them in the report of a run."""
 
 import logging
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def _apply_together(run: Reconciliation, payloads: dict[str, Payload], actor: Ac
 
 
 def _outdated_at_clerk(clerk_ids: list[str]) -> list[str]:
-    """Return the users whose values at Clerk may be out of date, or whose push is not done."""
+    """Return the users whose values in Clerk may be out of date, or whose push is not done."""
     users = list(User.objects.filter(clerk_id__in=clerk_ids))
     unfinished = MetadataPush.objects.filter(user__in=users).exclude(state=MetadataPush.State.DONE)
     waiting = set(unfinished.values_list("user_id", flat=True))

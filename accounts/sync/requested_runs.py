@@ -119,7 +119,7 @@ def _compare_person(report: Reconciliation) -> None:
 
 
 def _find(email: str) -> list[str]:
-    """Return the Clerk IDs of users with this email address, at Clerk or in the local database."""
+    """Return the Clerk IDs of users with this email address, in Clerk or in the local database."""
     here = User.objects.live().filter(email__iexact=email, clerk_id__isnull=False)
     clerk_ids = [str(clerk_id) for clerk_id in here.values_list("clerk_id", flat=True)]
     return list(dict.fromkeys([*api.find_user_ids(email), *clerk_ids]))

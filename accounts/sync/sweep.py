@@ -38,5 +38,5 @@ def _is_start_due(interval: timedelta) -> bool:
 
 
 def _total(recent: Reconciliation) -> int:
-    """Return the number of users at Clerk, or the number here if Clerk's is unknown. At least one page is always read."""
+    """Return the number of users in Clerk, or the number here if Clerk's is unknown. At least one page is always read."""
     return recent.clerk_total or reconciliation.count_local_users() or 1

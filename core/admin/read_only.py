@@ -20,7 +20,7 @@ class ReadOnlyChangeList(DeclaredFiltersChangeList):
 
 
 class ReadOnlyAdmin[M: Model](DeclaredFiltersMixin[M]):
-    """An admin in which no user, including superusers, can add, change or delete rows. Only code writes these rows."""
+    """An admin in which no one, not even a superuser, can add, change or delete rows. Only code writes these rows."""
 
     change_form_template = "admin/read_only_form.html"
     show_facets = ShowFacets.NEVER

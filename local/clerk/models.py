@@ -1,4 +1,4 @@
-"""The stand-in's models. Fields ending in `_ms` contain milliseconds since 1970, as at Clerk."""
+"""The stand-in's models. Fields ending in `_ms` contain milliseconds since 1970, as in Clerk."""
 
 import time
 from datetime import datetime

@@ -56,7 +56,7 @@ def publishable_key(frontend_api_url: str) -> str:
 
 
 def webhook_secret() -> str:
-    """Return the signing secret. If there are several, use the first one, because an endpoint at Clerk has only one
+    """Return the signing secret. If there are several, use the first one, because an endpoint in Clerk has only one
     secret."""
     secret = required("CLERK_WEBHOOK_SECRET").partition(",")[0].strip()
     try:

@@ -69,7 +69,7 @@ def lock_port(port: int, error_message: str) -> Iterator[None]:
 
 
 def port_lock_path(port: int) -> Path:
-    """Return the lock file of a port, which all copies of one user share."""
+    """Return the lock file for a port. All copies run by the same user share it."""
     return Path(tempfile.gettempdir()) / f"bwp-{os.geteuid()}-port-{port}.lock"
 
 

@@ -23,9 +23,9 @@ from tests.helpers.processes import free_port, process, wait_until
 
 ROUNDS, EVENTS = int(os.environ.get("ROUNDS", "7")), int(os.environ.get("EVENTS", "600"))
 WORKERS = 2
-#: Numbers of connections, and the least share of the limit that each has to reach in events and in CPU.
+#: Minimum share of the limit, for events and for CPU, by number of connections.
 TARGETS = {1: 0.35, 4: 0.45, 16: 0.6}
-#: The least share of the limit for duplicates, and the largest p99 in multiples of p50 with 16 connections.
+#: Minimum share of the limit for duplicates, and the maximum p99 as a multiple of p50 with 16 connections.
 DUPLICATES_TARGET, MAX_P99 = 0.8, 4
 
 

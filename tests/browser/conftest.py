@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expe
 
 from tests.helpers.site import Site, running_site
 
-#: Lifetime of a session token (sixty seconds at Clerk), and the tolerated clock skew.
+#: Lifetime of a session token (sixty seconds in Clerk), and the tolerated clock skew.
 TOKEN_LIFETIME_S, CLOCK_SKEW_S = 2, 5
 #: Timeout of each step. It is long, because many tests share a machine.
 TIMEOUT_MS = 15_000

@@ -71,7 +71,7 @@ class Scenario:
     contexts: list[BrowserContext] = field(default_factory=list)
 
     def create_user(self, first_name: str, *roles: str) -> str:
-        """Create a user at Clerk, and return the id."""
+        """Create a user in Clerk, and return the id."""
         fields = {"first_name": first_name, "last_name": str(self.device), "roles": list(roles)}
         email = f"{first_name.lower()}.{self.device.slug}@example.com"
         return str(self.site.clerk_api("POST", "/local/users", {**fields, "email": email})["id"])

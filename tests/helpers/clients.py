@@ -21,7 +21,7 @@ EXPIRED_S = 3600
 
 
 class HasClerkId(Protocol):
-    """A local user, or a sample user at Clerk."""
+    """A local user, or a sample user in Clerk."""
 
     @property
     def clerk_id(self) -> Any: ...
@@ -43,7 +43,7 @@ def signed_in(user: HasClerkId, *, expired: bool = False, pending: bool = False,
 
     Args:
         expired: the token has expired.
-        pending: the session still needs a step at Clerk, such as choosing an organisation.
+        pending: the session still needs a step in Clerk, such as choosing an organisation.
     """
     token = mint(user.clerk_id, age_s=EXPIRED_S if expired else 0, sts="pending" if pending else "active")
     return with_token(token, **options)

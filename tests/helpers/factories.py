@@ -38,9 +38,9 @@ class UserFactory(DjangoModelFactory[User]):
         admin = False
         deleted = Trait(deleted_at=SINCE)
         nameless = Trait(name="")
-        #: The email address is verified at Clerk.
+        #: The email address is verified in Clerk.
         confirmed = Trait(email_verified_at=SINCE)
-        #: A local operator who does not exist at Clerk.
+        #: A local operator who does not exist in Clerk.
         superuser = Trait(
             is_superuser=True,
             clerk_id=None,

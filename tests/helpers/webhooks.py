@@ -74,7 +74,7 @@ class WebhookClient:
 
 
 def person(**fields: Any) -> SampleUser:
-    """Return a new user at Clerk. Use `.with_changes(first_name=…)` for a later version."""
+    """Return a new user in Clerk. Use `.with_changes(first_name=…)` for a later version."""
     fields.setdefault("updated_at", datetime(2026, 11, 1, 12, tzinfo=UTC))
     return SampleUser.generate(_random, **fields)
 

@@ -1,4 +1,4 @@
-"""Change the same user here and at Clerk, with lost, late and repeated events and failed pushes.
+"""Change the same user here and in Clerk, with lost, late and repeated events and failed pushes.
 
 In the end, both sides must have the same values. The stand-in is used as Clerk. The expected result comes from a model
 that is independent of the implementation.
@@ -55,7 +55,7 @@ local_changes = st.one_of(
     st.tuples(st.just("company"), st.sampled_from(["", "x", "Żubr"])),
 )
 events = st.tuples(st.just("deliver"), st.integers(0, 20))
-# Any step can run during a push, except a change of the roles at Clerk between reading and writing them. Clerk has no
+# Any step can run during a push, except a change of the roles in Clerk between reading and writing them. Clerk has no
 # conditional writes, so such a change cannot be detected.
 concurrent_steps = st.lists(st.one_of(local_changes, events), max_size=2)
 outcomes = st.sampled_from(["ok", "ok", "ok", "unavailable", "response lost", "garbled", "rejected"])
@@ -93,7 +93,7 @@ class Model:
 
 
 class World:
-    """A user here and at Clerk, and the steps that can change the user."""
+    """A user here and in Clerk, and the steps that can change the user."""
 
     def __init__(self, clerk: StandIn, fake: FakeClerk) -> None:
         self.clerk, self.fake, self.webhook = clerk, fake, WebhookClient()
@@ -116,11 +116,11 @@ class World:
 
     @property
     def person(self) -> dict[str, Any] | None:
-        """The user at Clerk, or None if the user was deleted."""
+        """The user in Clerk, or None if the user was deleted."""
         status, person = self.clerk.call("GET", f"/local/users/{self.clerk_id}")
         return person if status == 200 else None
 
-    # Changes at Clerk. Separate steps deliver their events: late, repeatedly or never.
+    # Changes in Clerk. Separate steps deliver their events: late, repeatedly or never.
 
     def do_clerk(self, fields: dict[str, Any]) -> None:
         if self.person:
@@ -269,7 +269,7 @@ def assert_pushed_fields_agree(world: World, user: User, metadata: dict[str, Any
 
 
 def delete_users(clerk: StandIn) -> None:
-    """Delete the users of the previous example, at Clerk and here."""
+    """Delete the users of the previous example, in Clerk and here."""
     for person in clerk.call("GET", "/local/users")[1]:
         clerk.call("DELETE", f"/local/users/{person['id']}")
     Reconciliation.objects.all().delete()

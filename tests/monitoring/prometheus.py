@@ -33,7 +33,7 @@ def promtool(*arguments: str | Path) -> str:
 
 
 def rules() -> dict[str, dict[str, Any]]:
-    """Return the alerts by the label `rule`."""
+    """Return the alerts, keyed by their `rule` label."""
     [group] = yaml.safe_load(RULES_FILE.read_text())["groups"]
     return {rule["labels"]["rule"]: rule for rule in group["rules"]}
 

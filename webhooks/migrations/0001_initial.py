@@ -137,7 +137,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('hour', models.DateTimeField()),
-                ('metric', models.CharField(choices=[('apply', 'From receipt to applied'), ('lag', 'From the change at Clerk to applied')], max_length=8)),
+                ('metric', models.CharField(choices=[('apply', 'From receipt to applied'), ('lag', 'From the change in Clerk to applied')], max_length=8)),
                 ('bucket', models.PositiveSmallIntegerField(help_text='Index into webhooks.monitoring.hourly_counts.BUCKETS_S.')),
                 ('events', models.PositiveIntegerField()),
             ],
@@ -237,7 +237,7 @@ class Migration(migrations.Migration):
                 ('last_error', models.TextField(blank=True)),
                 ('error_class', models.CharField(blank=True, choices=[('transient', 'Transient'), ('permanent', 'Permanent'), ('configuration', 'Configuration'), ('internal', 'Internal')], max_length=16)),
                 ('error_group', models.ForeignKey(blank=True, db_index=False, help_text='The group of the error that prevents the event from being applied.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='webhooks.errorgroup')),
-                ('occurred_at', models.DateTimeField(help_text='When the event occurred at Clerk.', null=True)),
+                ('occurred_at', models.DateTimeField(help_text='When the event occurred in Clerk.', null=True)),
                 ('received_at', models.DateTimeField()),
                 ('last_delivery_at', models.DateTimeField()),
                 ('processed_at', models.DateTimeField(help_text='When the event was settled.', null=True)),

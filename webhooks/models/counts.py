@@ -32,7 +32,7 @@ class EventTiming(models.Model):
 
     class Metric(models.TextChoices):
         APPLY = "apply", "From receipt to applied"
-        LAG = "lag", "From the change at Clerk to applied"
+        LAG = "lag", "From the change in Clerk to applied"
 
     hour = models.DateTimeField()
     metric = models.CharField(max_length=8, choices=Metric)

@@ -85,7 +85,7 @@ class WebhookEvent(models.Model):
         related_name="events",
         help_text="The group of the error that prevents the event from being applied.",
     )
-    occurred_at = models.DateTimeField(null=True, help_text="When the event occurred at Clerk.")
+    occurred_at = models.DateTimeField(null=True, help_text="When the event occurred in Clerk.")
     received_at = models.DateTimeField()
     last_delivery_at = models.DateTimeField()
     processed_at = models.DateTimeField(null=True, help_text="When the event was settled.")
@@ -155,7 +155,7 @@ class WebhookEvent(models.Model):
 
     @property
     def lag(self) -> timedelta | None:
-        """The time from occurrence at Clerk to settlement here, or None if either is unknown."""
+        """The time from occurrence in Clerk to settlement here, or None if either is unknown."""
         return self.processed_at - self.occurred_at if self.processed_at and self.occurred_at else None
 
     def mark_settled(self, state: "WebhookEvent.State", note: str = "") -> None:

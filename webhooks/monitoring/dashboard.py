@@ -105,7 +105,7 @@ def build_chart(now: datetime, span: str, counts: DashboardCounts) -> charts.Cha
 def build_timings(counts: DashboardCounts) -> list[Timing]:
     labels = {
         EventTiming.Metric.APPLY: _("Receipt to applied"),
-        EventTiming.Metric.LAG: _("Change at Clerk to applied"),
+        EventTiming.Metric.LAG: _("Change in Clerk to applied"),
     }
     return [
         Timing(label, [hourly_counts.percentile(counts.timings[metric], fraction) for fraction in PERCENTILES])

@@ -132,7 +132,7 @@ def build_histograms(rows: Iterable[tuple[str, int, int]]) -> dict[str, list[int
 def timing_sql(source: str = "fresh") -> str:
     """Return a query that counts the processed events of `source` by hour, metric and bucket.
 
-    Negative lags are counted as zero, because the clocks at Clerk and here may differ.
+    Negative lags are counted as zero, because the clocks in Clerk and here may differ.
     """
     return f"""
         SELECT hour, 'apply' AS metric, width_bucket(duration, {BUCKETS_SQL}) AS bucket, count(*) AS events

@@ -58,7 +58,7 @@ def _timings(dirty: Sequence[datetime]) -> Iterator[Metric]:
     """Yield percentiles of the last day. A histogram of all events would have to read every hour."""
     texts = {
         EventTiming.Metric.APPLY: ("apply_seconds", "Time from receipt to applied, over the last day"),
-        EventTiming.Metric.LAG: ("lag_seconds", "Time from the change at Clerk to applied, over the last day"),
+        EventTiming.Metric.LAG: ("lag_seconds", "Time from the change in Clerk to applied, over the last day"),
     }
     timings = hourly_counts.timings(timezone.now() - DAY, dirty)
     for metric, (name, text) in texts.items():

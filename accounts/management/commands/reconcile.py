@@ -92,7 +92,7 @@ class Command(BaseCommand):
 
     def _print_report(self, run: Reconciliation) -> None:
         kind = str(run.get_kind_display()).lower()
-        self.stdout.write(f"Users compared at Clerk: {run.compared} ({kind}).")
+        self.stdout.write(f"Users compared in Clerk: {run.compared} ({kind}).")
         action = "would be repaired" if run.dry_run else "repaired"
         for difference in REPAIRABLE:
             count = getattr(run, difference)

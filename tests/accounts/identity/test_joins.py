@@ -27,7 +27,7 @@ def adam() -> User:
 
 @pytest.fixture
 def new_account(webhook: WebhookClient) -> User:
-    """Return Olive's account at Clerk."""
+    """Return Olive's account in Clerk."""
     someone = person(email="olive@company.ai", first_name="Olive", last_name="Owner", roles=["CLIENT"])
     webhook.created(someone)
     user: User = User.objects.get(clerk_id=someone.clerk_id)
@@ -162,7 +162,7 @@ class TestJoin:
         assert not IdentityConflict.objects.exists()
 
     def test_account_without_clerk_id_cannot_be_joined(self, new_account: User, old_account: User, adam: User) -> None:
-        with pytest.raises(ResolutionError, match="no longer exists at Clerk"):
+        with pytest.raises(ResolutionError, match="no longer exists in Clerk"):
             join(old_account, new_account, adam)
 
     def test_account_cannot_be_joined_with_itself(self, new_account: User, adam: User) -> None:

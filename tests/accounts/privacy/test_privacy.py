@@ -155,7 +155,7 @@ class TestDeletion:
     @pytest.mark.parametrize("facts", ({"superuser": True}, {"deleted": True}))
     def test_account_without_a_clerk_identity_cannot_be_deleted(self, facts: dict[str, bool]) -> None:
         user = UserFactory.create(**facts)
-        with pytest.raises(DeletionError, match="has no account at Clerk"):
+        with pytest.raises(DeletionError, match="has no account in Clerk"):
             deletion.request_deletion(user, actor=REQUEST.with_user(user))
 
     def test_failed_deletion_does_not_stop_others_and_is_retried(self, fake: FakeClerk, zofia: User) -> None:

@@ -68,7 +68,7 @@ class TestPermissions:
     def test_local_operators_change_roles_but_have_none(self, webhook: WebhookClient) -> None:
         olive, otto = create_from_clerk(webhook, "CLIENT"), UserFactory.create(superuser=True)
         change_roles(olive, add=[Role.ADMIN], actor=REQUEST.with_user(otto))
-        with pytest.raises(RoleChangeError, match="not active at Clerk"):
+        with pytest.raises(RoleChangeError, match="not active in Clerk"):
             change_roles(otto, add=[Role.CLIENT], actor=REQUEST.with_user(otto))
 
     @pytest.mark.parametrize("trait", ("banned", "deleted"))
@@ -81,7 +81,7 @@ class TestPermissions:
 
     def test_roles_of_provisional_users_cannot_be_changed(self) -> None:
         new = UserFactory.create(clerk_version="")
-        with pytest.raises(RoleChangeError, match="not active at Clerk"):
+        with pytest.raises(RoleChangeError, match="not active in Clerk"):
             change_roles(new, add=[Role.BUILDER], actor=REQUEST.with_user(new))
 
 

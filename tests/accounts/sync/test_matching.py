@@ -318,7 +318,7 @@ class TestResolutions:
         someone = person(email=EMAIL, email_verified=False)
         webhook.created(someone)
         webhook.deleted(someone)
-        with pytest.raises(ResolutionError, match="no longer exists at Clerk"):
+        with pytest.raises(ResolutionError, match="no longer exists in Clerk"):
             conflicts.resolve(conflict(), State.LINKED, actor=Actor(user=adam))
 
 
@@ -327,7 +327,7 @@ class TestAdmin:
         TestResolutions().unverified_conflict(webhook)
         browser, pk = signed_in(adam), conflict().pk
         page = browser.get(f"/admin/accounts/identityconflict/{pk}/change/").content.decode()
-        assert "not verified at Clerk" in page
+        assert "not verified in Clerk" in page
         assert [label in page for label in ("Link</button>", "Move profile</button>", "Keep separate</button>")] == [
             True,
             False,

@@ -43,7 +43,7 @@ class TestSweep:
 
     @pytest.fixture
     def masked_deletion(self, clerk: StandIn, people: list[str]) -> str:
-        """Delete a user at Clerk and another user here, so that the user counts match."""
+        """Delete a user in Clerk and another user here, so that the user counts match."""
         clerk.call("DELETE", f"/local/users/{people[3]}")
         User.objects.filter(clerk_id=people[0]).update(deleted_at=timezone.now(), is_active=False)
         return people[3]

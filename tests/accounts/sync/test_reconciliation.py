@@ -65,7 +65,7 @@ def test_users_deleted_at_clerk_are_deleted_here(clerk: StandIn) -> None:
     olive, other = clerk.create(first_name="Olive"), clerk.create(first_name="Other")
     reconcile()
     clerk.call("DELETE", f"/local/users/{olive['id']}")
-    assert f"1 deleted at Clerk, repaired: {olive['id']}" in reconcile()
+    assert f"1 deleted in Clerk, repaired: {olive['id']}" in reconcile()
     assert [user.clerk_id for user in User.objects.live()] == [other["id"]]
 
 
@@ -95,7 +95,7 @@ def test_single_user_can_be_reconciled(clerk: StandIn) -> None:
     reconcile("--user", olive["id"])
     assert User.objects.get().name == "Olive"
     clerk.call("DELETE", f"/local/users/{olive['id']}")
-    assert f"1 deleted at Clerk, repaired: {olive['id']}" in reconcile("--user", olive["id"])
+    assert f"1 deleted in Clerk, repaired: {olive['id']}" in reconcile("--user", olive["id"])
     assert not User.objects.live().exists()
 
 
@@ -394,7 +394,7 @@ def test_concurrent_run_is_rejected(clerk: StandIn, database_url: str) -> None:
             reconcile()
         # Closing the connection would also release the lock, but with a delay.
         other_connection.execute("SELECT pg_advisory_unlock(%s)", [reconciliation.LOCK])
-    assert "Users compared at Clerk: 0" in reconcile()
+    assert "Users compared in Clerk: 0" in reconcile()
 
 
 # --- The report ---

@@ -115,7 +115,7 @@ class TestUsers:
         olive = clerk.create(first_name="Olive")
         assert request(clerk, "POST", f"/v1/users/{olive['id']}/ban").json()["banned"] is True
         assert request(clerk, "POST", f"/v1/users/{olive['id']}/unban").json()["banned"] is False
-        # As at Clerk, events may arrive in any order.
+        # As in Clerk, events may arrive in any order.
         events = sorted(
             (delivery.event for delivery in endpoint.wait_for(olive, 3)), key=lambda event: event["timestamp"]
         )

@@ -276,7 +276,7 @@ class TestDeleting:
         page = BuilderProfileFactory.create(user__banned=True)
         response = post(signed_in(adam), page, "delete")
         assert response.status_code == 422
-        assert "is not active at Clerk" in response.content.decode()
+        assert "is not active in Clerk" in response.content.decode()
 
 
 ACTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {

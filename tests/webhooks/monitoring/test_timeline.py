@@ -47,7 +47,7 @@ def operator() -> Client:
 
 @pytest.fixture
 def zofia(webhook: WebhookClient, adam: User) -> User:
-    """Return a user who was renamed, made a builder by Adam, and lost the role at Clerk, a minute apart."""
+    """Return a user who was renamed, made a builder by Adam, and lost the role in Clerk, a minute apart."""
     zofia = person(first_name="Zofia", last_name="Old", email="zofia@example.com", roles=["CLIENT"], updated_at=NOW)
     with time_machine.travel(NOW, tick=False):
         webhook.created(zofia)

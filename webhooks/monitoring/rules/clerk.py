@@ -1,4 +1,4 @@
-"""Rules about the connection to Clerk, and about differences between users here and at Clerk."""
+"""Rules about the connection to Clerk, and about differences between users here and in Clerk."""
 
 from datetime import timedelta
 
@@ -72,8 +72,8 @@ def _describe_pushes(health: Health) -> str:
         (
             overwritten,
             ngettext(
-                "Another system overwrites the changes of %d user at Clerk.",
-                "Another system overwrites the changes of %d users at Clerk.",
+                "Another system overwrites the changes of %d user in Clerk.",
+                "Another system overwrites the changes of %d users in Clerk.",
                 overwritten,
             ),
         ),
