@@ -20,7 +20,7 @@ INSTALL = @for p in $(CANDIDATES); do \
 BROWSER_SCRIPTS = @clerk/clerk-js@6.40.0 @clerk/ui@1.36.0 axe-core@4.14.1
 IN_VENV = @exec .venv/bin/python
 # Settings of a deployment, for commands that need no database.
-PRODUCTION = @env -u LOCAL_MODE -u DEBUG SECRET_KEY="$$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+PRODUCTION = @env -u LOCAL_MODE -u DEBUG SECRET_KEY="$$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')" LIVE_SITE=on \
 	DATABASE_URL=postgresql://app@/app?host=/nowhere ALLOWED_HOSTS=example.com CLERK_WEBHOOK_SECRET=whsec_bm90IGEgc2VjcmV0IG5vdCBhIHNlY3JldA== \
 	CLERK_PUBLISHABLE_KEY=pk_live_Y2xlcmsuZXhhbXBsZS5jb20k CLERK_SECRET_KEY=sk_live_not-a-secret-but-as-long \
 	CLERK_AUTHORIZED_PARTIES=https://example.com TRUSTED_PROXY_COUNT=1 TRUSTED_PROXY_SSL_HEADER='X-Forwarded-Proto: https' \

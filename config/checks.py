@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
+from django.http.request import validate_host
 
 from core.origins import canonical_origin
 
@@ -69,6 +71,46 @@ def _host_error(host: str) -> checks.CheckMessage:
         hint="Use names such as profiles.example.com, or .example.com with its subdomains, without scheme, port and path.",
         id="config.E005",
     )
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_site_url(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E011: links in emails and alerts would not work. E013: the site rejects its own address."""
+    if settings.LOCAL_MODE:
+        return []
+    if not settings.SITE_URL:
+        message = "SITE_URL is not set, so links in emails and alerts have no address."
+        return [
+            checks.Error(
+                message, hint="Set it to the origin of the site: https://profiles.example.com", id="config.E011"
+            )
+        ]
+    host = urlsplit(settings.SITE_URL).hostname or ""
+    # Other entries are reported by the previous check.
+    hosts = [entry for entry in settings.ALLOWED_HOSTS if ALLOWED_HOST.fullmatch(entry)]
+    if len(hosts) < len(settings.ALLOWED_HOSTS) or not hosts or validate_host(host, hosts):
+        return []
+    return [
+        checks.Error(
+            f"ALLOWED_HOSTS does not include {host} from SITE_URL, so links in emails and alerts return 400.",
+            hint=f"Add {host} to ALLOWED_HOSTS, or leave ALLOWED_HOSTS unset.",
+            id="config.E013",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_live_site(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W012: the site behaves like a restored copy."""
+    if settings.LIVE_SITE:
+        return []
+    return [
+        checks.Warning(
+            "LIVE_SITE is off, so this site sends no email and no alerts, and changes nothing at Clerk.",
+            hint="Set LIVE_SITE=on if this is the site that people use, and not a copy.",
+            id="config.W012",
+        )
+    ]
 
 
 @checks.register(checks.Tags.security)

@@ -1,32 +1,30 @@
 """Read the environment variables in `.env.example`. Errors for invalid values name the variable."""
 
-import base64
-import binascii
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import environ
 from croniter import croniter
 from django.core.exceptions import ImproperlyConfigured
 from sentry_sdk.utils import BadDsn, Dsn
 
 from config.database import check_connection
+from config.secret_files import SecretFilesEnv
 from core.db.timeouts import STARTUP_OPTIONS
+from core.origins import canonical_origin
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 MAIL_TIMEOUT_S = 20
 TRUE_WORDS, FALSE_WORDS = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
-#: A release such as 6.40.0 and optionally its hash, which is 48 bytes in base64.
-CLERK_RELEASE = re.compile(r"((\d+)\.\d+\.\d+)(?: +(sha384-[A-Za-z0-9+/]{64}))?", re.ASCII)
 FRACTION = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
+#: A host name with a top-level domain. IP addresses and "localhost" are useless in an email.
+LINKED_HOST = re.compile(r"\.[a-z][a-z0-9-]*(:\d+)?$", re.ASCII)
 
-env = environ.Env()
+env = SecretFilesEnv()
 env.read_env(BASE_DIR / ".env")  # Variables that are already set take precedence.
 
 
@@ -40,10 +38,15 @@ def required(name: str, purpose: str) -> str:
         ImproperlyConfigured: the variable is unset or blank.
     """
     # Keys may start with $, but env.str() would treat such a value as the name of another variable.
-    value: str = env.ENVIRON.get(name, "").strip()
+    value = secret(name)
     if not value:
         raise ImproperlyConfigured(f"{name} is not set. It is {purpose}. See .env.example.")
     return value
+
+
+def secret(name: str) -> str:
+    """Return the variable `name` or the content of the file `name`_FILE, or "". The value may start with $."""
+    return str(env.ENVIRON.get(name, "")).strip()
 
 
 def integer(name: str, default: int, *, minimum: int = 0) -> int:
@@ -68,7 +71,7 @@ def boolean(name: str, *, default: bool = False) -> bool:
 
 def comma_separated(name: str, default: list[str] | None = None) -> list[str]:
     """Return the non-empty values in the comma-separated variable `name`, or `default` if there are none."""
-    return [value.strip() for value in env.str(name, default="").split(",") if value.strip()] or default or []
+    return [value.strip() for value in secret(name).split(",") if value.strip()] or default or []
 
 
 def choice(name: str, options: tuple[str, ...], default: str) -> str:
@@ -97,33 +100,6 @@ def header(name: str) -> tuple[str, str] | None:
     if not separator or not key.strip() or not value.strip():
         raise ImproperlyConfigured(f"{name} must look like 'X-Forwarded-Proto: https', not {text!r}.")
     return "HTTP_" + key.strip().upper().replace("-", "_"), value.strip()
-
-
-@dataclass(frozen=True, slots=True)
-class ClerkScript:
-    """The version of a Clerk script that pages load, and its integrity hash. The hash is "" if none is required."""
-
-    version: str
-    integrity: str
-
-
-def clerk_script(name: str, major: str) -> ClerkScript:
-    """Parse a variable such as `6.40.0 sha384-…`. By default, pages load the newest release of the version `major`.
-
-    Raises:
-        ImproperlyConfigured: the text is malformed, names another major version, or has a hash without an exact
-        release.
-    """
-    text = env.str(name, default="").strip() or major
-    found = CLERK_RELEASE.fullmatch(text)
-    if found and found[2] == major:
-        return ClerkScript(version=found[1], integrity=found[3] or "")
-    if text == major:
-        return ClerkScript(version=major, integrity="")
-    raise ImproperlyConfigured(
-        f"{name} must be {major}, a release such as {major}.1.0, or a release and its hash such as "
-        f"'{major}.1.0 sha384-…', not {text!r}."
-    )
 
 
 def fraction(name: str) -> float:
@@ -183,6 +159,23 @@ def otlp_endpoint() -> str:
     return text
 
 
+def site_url() -> str:
+    """Return SITE_URL, the origin of the site for links in emails and alerts, or "" if it is unset.
+
+    Raises:
+        ImproperlyConfigured: the value is not an origin, or is one that other people cannot open.
+    """
+    text: str = env.str("SITE_URL", default="").strip().rstrip("/")
+    is_local = boolean("LOCAL_MODE")
+    is_origin = canonical_origin(text) == text and "*" not in text and (is_local or text.startswith("https://"))
+    if text and not (is_origin and (is_local or LINKED_HOST.search(text))):
+        raise ImproperlyConfigured(
+            "SITE_URL must be the origin of the site as browsers send it, such as https://profiles.example.com, with a "
+            f"host name and without a path, not {text!r}."
+        )
+    return text
+
+
 def web_url(name: str) -> str:
     """Return an HTTPS URL, or "" if the variable is unset."""
     text: str = env.str(name, default="").strip()
@@ -190,28 +183,6 @@ def web_url(name: str) -> str:
     if text and (parts.scheme != "https" or not parts.hostname):
         raise ImproperlyConfigured(f"{name} must be a URL that starts with https://, not {text!r}.")
     return text
-
-
-def frontend_api_url(publishable_key: str) -> str:
-    """Return the Frontend API URL encoded in a publishable key.
-
-    A publishable key is `pk_test_` or `pk_live_`, followed by the base64 encoding of the host name and a dollar sign.
-
-    Raises:
-        ImproperlyConfigured: the value is not a publishable key.
-    """
-    kind, _, encoded = publishable_key.rpartition("_")
-    try:
-        text = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
-        text = ""
-    host = text.removesuffix("$")
-    if kind not in ("pk_test", "pk_live") or text != f"{host}$" or "$" in host or "." not in host:
-        raise ImproperlyConfigured(
-            "CLERK_PUBLISHABLE_KEY must start with pk_test_ or pk_live_ and be complete. "
-            "Copy it from the API keys page of Clerk's dashboard."
-        )
-    return f"https://{host}"
 
 
 def mailer_config(url: str) -> dict[str, Any]:
@@ -249,13 +220,14 @@ def pooler() -> str:
     return text
 
 
-def database_config(url: str, *, pool_size: int, pooler: str = "") -> dict[str, Any]:
+def database_config(url: str, *, pool_size: int, pooler: str = "", password: str = "") -> dict[str, Any]:
     """Return Django's DATABASES entry for DATABASE_URL, with a connection pool.
 
     Args:
         url: `postgresql://user:password@host:port/name`, or `postgresql://user@/name?host=/socket/folder`.
         pool_size: maximum number of connections per process.
         pooler: `transaction` if the URL belongs to a pooler that can use a different session for each transaction.
+        password: the value of DATABASE_PASSWORD, for a URL without a password.
 
     Raises:
         ImproperlyConfigured: the URL is malformed or has another scheme.
@@ -271,6 +243,9 @@ def database_config(url: str, *, pool_size: int, pooler: str = "") -> dict[str, 
         raise ImproperlyConfigured(
             f"DATABASE_URL is malformed ({error}). It must look like postgresql://user:password@host:5432/name."
         ) from None
+    if password and config["PASSWORD"]:
+        raise ImproperlyConfigured("DATABASE_URL contains a password and DATABASE_PASSWORD is set. Remove one of them.")
+    config["PASSWORD"] = password or config["PASSWORD"]
     options = config.pop("OPTIONS", {})
     # django-environ does not decode the socket folder in ?host=….
     config["HOST"] = unquote(options.pop("host", config.get("HOST", "")))

@@ -7,12 +7,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import boolean, env, integer, log_format
 from config.logs.streams import print_json_lines
 
 print_json_lines()
 
 try:
+    from config.environment import boolean, env, integer, log_format
+
     # Local mode is never reachable from other machines, so it ignores BIND.
     bind = f"127.0.0.1:{integer('PORT', 8000)}" if boolean("LOCAL_MODE") else env.str("BIND", "") or "127.0.0.1:8000"
     workers = integer("WEB_CONCURRENCY", 2, minimum=1)

@@ -2,23 +2,23 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import django_stubs_ext
 from django.utils.csp import CSP
 
 from config import sentry
+from config.clerk_environment import clerk_script, frontend_api_url
 from config.environment import (
     BASE_DIR,
     boolean,
     choice,
-    clerk_script,
     comma_separated,
     cron,
     database_config,
     deployment,
     env,
     fraction,
-    frontend_api_url,
     header,
     integer,
     log_format,
@@ -26,7 +26,9 @@ from config.environment import (
     otlp_endpoint,
     pooler,
     required,
+    secret,
     sentry_dsn,
+    site_url,
     version,
     web_url,
 )
@@ -39,12 +41,18 @@ django_stubs_ext.monkeypatch()
 
 LOCAL_MODE = boolean("LOCAL_MODE")
 DEBUG = boolean("DEBUG")
+#: Whether this is the site that people use, and not a restored copy or a staging site. Only the live site sends email and
+#: notifications, changes users at Clerk, and deletes orphaned images.
+LIVE_SITE = boolean("LIVE_SITE", default=LOCAL_MODE)
 SECRET_KEY = required("SECRET_KEY", "the key for Django's signatures, 50 or more random characters")
 
 # --- Hosts and proxies ------------------------------------------------------------------------------------------------
 
+#: The site's origin. Links in emails and alerts start with it.
+SITE_URL = site_url()
+SITE_HOST = urlsplit(SITE_URL).hostname
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
-ALLOWED_HOSTS = comma_separated("ALLOWED_HOSTS", LOCAL_HOSTS if LOCAL_MODE else [])
+ALLOWED_HOSTS = comma_separated("ALLOWED_HOSTS", LOCAL_HOSTS if LOCAL_MODE else [SITE_HOST] if SITE_HOST else [])
 CSRF_TRUSTED_ORIGINS = comma_separated("CSRF_TRUSTED_ORIGINS")
 #: Number of reverse proxies. Each proxy appends one IP address to TRUSTED_PROXY_IP_HEADER.
 TRUSTED_PROXY_COUNT = integer("TRUSTED_PROXY_COUNT", 0)
@@ -67,7 +75,8 @@ CLERK_JS, CLERK_UI = clerk_script("CLERK_JS_VERSION", "6"), clerk_script("CLERK_
 #: The instance's public key in PEM. Without it, the key is fetched from Clerk.
 CLERK_JWT_KEY: str = env.str("CLERK_JWT_KEY", default="")
 #: Origins of this site. Session tokens issued for other origins are rejected.
-CLERK_AUTHORIZED_PARTIES = comma_separated("CLERK_AUTHORIZED_PARTIES")
+CLERK_AUTHORIZED_PARTIES = comma_separated("CLERK_AUTHORIZED_PARTIES", [SITE_URL] if SITE_URL else [])
+SITE_URL = SITE_URL or next(iter(CLERK_AUTHORIZED_PARTIES), "")
 CLERK_API_URL: str = env.str("CLERK_API_URL", default="").rstrip("/") or "https://api.clerk.com"
 #: Defaults to the URL in the publishable key. A different URL must be on one of this site's domains. See accounts.E009.
 CLERK_KEY_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY) if CLERK_PUBLISHABLE_KEY else ""
@@ -205,6 +214,7 @@ DATABASES = {
         required("DATABASE_URL", "the PostgreSQL database, for example postgresql://user@host/name"),
         pool_size=integer("DATABASE_POOL_SIZE", 16, minimum=1),
         pooler=DATABASE_POOLER,
+        password=secret("DATABASE_PASSWORD"),
     ),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -323,7 +333,8 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 # --- Mail -------------------------------------------------------------------------------------------------------------
 
 EMAIL_URL: str = env.str("EMAIL_URL", default="")
-MAILERS = {"default": mailer_config(EMAIL_URL)}
+_mailer = mailer_config(EMAIL_URL)
+MAILERS = {"default": _mailer if LIVE_SITE else {"BACKEND": "core.mail.HeldEmailBackend"}}
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="") or "Buildappswith <no-reply@localhost>"
 
 # --- Pages ------------------------------------------------------------------------------------------------------------

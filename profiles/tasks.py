@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app
 
@@ -57,7 +58,8 @@ def delete_expired_versions(timestamp: int) -> None:
     _("Deletes uploaded images that no profile uses."),
 )
 def sweep_pictures(timestamp: int) -> None:
-    deque(orphan_cleanup.delete_orphans(), maxlen=0)  # Consume the generator to delete the images.
+    # In the storage of the live site, a restored copy would delete the images that were uploaded after the backup.
+    deque(orphan_cleanup.delete_orphans(dry_run=not settings.LIVE_SITE), maxlen=0)  # Consume the generator.
 
 
 @app.periodic(cron="*/10 * * * *")

@@ -61,9 +61,12 @@ def request(method: str, path: str, *, query: Any = None, body: Any = None, rate
     Raises:
         ClerkNotFoundError: the resource does not exist.
         ClerkRejectedError: Clerk rejected this request permanently.
-        ClerkApiError: Clerk is unreachable or overloaded, rejects the secret key, or returns something other than JSON.
+        ClerkApiError: Clerk is unreachable or overloaded, rejects the secret key, or returns something other than JSON. Or
+            the request would change something and this is not the live site.
     """
     description = f"{method} {path}"
+    if method != "GET" and not settings.LIVE_SITE:
+        raise ClerkApiError(f"{description} was not sent, because LIVE_SITE is off. Set LIVE_SITE=on on the live site.")
     deadline = time.monotonic() + MAX_TOTAL_S
     attempt = 0
     while True:

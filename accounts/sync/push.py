@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -47,6 +48,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     STOPPED = "stopped"
     FAILED = "failed"
+    HELD = "held, because LIVE_SITE is off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ def push_user(user_id: int, *, ignore_schedule: bool = False) -> Outcome:
     Args:
         ignore_schedule: whether to push immediately, even if the next attempt is due later.
     """
+    if not settings.LIVE_SITE:
+        return Outcome.HELD
     outcome = Outcome.NOTHING
     for _ in range(MAX_ROUNDS):
         claimed = _claim(user_id, ignore_schedule=ignore_schedule)
@@ -98,6 +102,8 @@ def restart(user_id: int) -> bool:
 
 def push_due() -> int:
     """Run due pushes and return how many were attempted. Stop early if Clerk seems to be unreachable."""
+    if not settings.LIVE_SITE:
+        return 0
     due = _unclaimed(timezone.now()).filter(next_attempt_at__lte=timezone.now())
     user_ids = list(due.order_by("next_attempt_at").values_list("user_id", flat=True)[:BATCH])
     failures = tried = 0

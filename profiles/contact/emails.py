@@ -67,11 +67,9 @@ def _build_email(message: ContactMessage) -> EmailMultiAlternatives:
     If the sender's address is not valid in a header, the email's text asks the builder to send a new email to it.
     """
     sender, builder = message.sender, message.builder
-    # A job has no request, so use the first authorized party as the site's origin.
-    site = next(iter(settings.CLERK_AUTHORIZED_PARTIES), "")
     reply_to = mailbox(sender.email, name=sender.display_name)
     context = {"message": message, "sender": sender, "builder": builder, "can_reply": reply_to is not None}
-    context["page"] = site + builder.get_absolute_url()
+    context["page"] = settings.SITE_URL + builder.get_absolute_url()
     email = EmailMultiAlternatives(
         subject=header_text(
             gettext("%(name)s sent you a message: %(subject)s")

@@ -14,7 +14,7 @@ from accounts.extensions import extensions
 from accounts.models import DataExport, EndedSession, User
 from accounts.privacy import exports
 from audit.log import Actor
-from config.environment import ClerkScript
+from config.clerk_environment import ClerkScript
 from profiles.directory import indexing
 from profiles.editing import services as editing
 from profiles.models import BuilderProfile, ClientProfile

@@ -10,6 +10,8 @@ YEAR_S = 365 * 24 * 3600
 #: Settings for a valid deployment.
 GOOD: dict[str, Any] = {
     "LOCAL_MODE": False,
+    "LIVE_SITE": True,
+    "SITE_URL": "https://profiles.example.com",
     "ALLOWED_HOSTS": ["profiles.example.com", ".example.org", "web-1", "10.0.3.17", "[2001:db8::7]"],
     "CSRF_TRUSTED_ORIGINS": ["https://forms.example.com", "https://*.example.org", "https://example.com:8443"],
     "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https"),
@@ -57,6 +59,9 @@ def ids(settings: Settings, **changed: Any) -> list[str | None]:
         ({"SECRET_KEY": "a"}, "config.E003"),
         ({"SECRET_KEY": "abcd" * 20}, "config.E003"),
         ({"ALLOWED_HOSTS": []}, "config.E004"),
+        ({"SITE_URL": ""}, "config.E011"),
+        ({"SITE_URL": "https://other.example.com"}, "config.E013"),
+        ({"LIVE_SITE": False}, "config.W012"),
         ({"SECURE_PROXY_SSL_HEADER": None}, "config.W009"),
         ({"TRUSTED_PROXY_COUNT": 0}, "config.E008"),
         ({"TRUSTED_PROXY_COUNT": 0, "SECURE_PROXY_SSL_HEADER": None}, "config.W009"),
@@ -66,7 +71,10 @@ def test_dangerous_setting_is_reported(settings: Settings, changed: dict[str, An
     assert ids(settings, **changed) == [expected]
     [message] = check_ids(settings, **changed)
     assert message.hint
-    assert any(name in message.msg for name in ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "TRUSTED_PROXY_SSL_HEADER"))
+    assert any(
+        name in message.msg
+        for name in ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "TRUSTED_PROXY_SSL_HEADER", "SITE_URL", "LIVE_SITE")
+    )
 
 
 @pytest.mark.parametrize(

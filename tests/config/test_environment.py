@@ -7,16 +7,14 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from config import environment
+from config.clerk_environment import ClerkScript, clerk_script, frontend_api_url
 from config.database import check_connection
 from config.environment import (
-    ClerkScript,
     boolean,
     choice,
-    clerk_script,
     comma_separated,
     database_config,
     fraction,
-    frontend_api_url,
     header,
     integer,
     log_format,

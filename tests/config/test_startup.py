@@ -16,6 +16,7 @@ ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "DATABASE_URL": "postgresql://app@/app?host=/nowhere",
     "LOCAL_MODE": "0",
+    "LIVE_SITE": "on",
     "SECRET_KEY": KEY,
     "ALLOWED_HOSTS": "profiles.example.com",
     "CLERK_WEBHOOK_SECRET": "whsec_" + "YWJj" * 8,
@@ -64,6 +65,10 @@ def test_process_reports_every_dangerous_setting_and_exits(tmp_path: Path, comma
     ("command", "name", "value"),
     (
         (IMPORT, "SECRET_KEY", ""),
+        (IMPORT, "SITE_URL", "https://127.0.0.1"),
+        (WORKER, "DATABASE_PASSWORD_FILE", "/nowhere/password"),
+        (WEB, "SECRET_KEY_FILE", "/dev/null"),
+        (WEB, "LOCAL_MODE_FILE", "/nowhere/mode"),
         (IMPORT, "TRUSTED_PROXY_COUNT", "one"),
         (IMPORT, "LOG_LEVEL", "loud"),
         (IMPORT, "RECONCILE_CRON", "*/15 * *"),

@@ -18,7 +18,7 @@ import time_machine
 from django.test import Client
 from pytest_django import Settings
 
-from config.environment import frontend_api_url
+from config.clerk_environment import frontend_api_url
 from tests.helpers.tokens import KEY, MACHINE, PARTY, TEMPLATE, handshake_token, mint, new_key, public_pem
 
 pytestmark = pytest.mark.django_db

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import apprise
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +20,7 @@ from webhooks.models import Alert, Notification
 from webhooks.monitoring.notifications import channels, delivery, incidents
 from webhooks.monitoring.notifications.channels import Channel
 from webhooks.monitoring.notifications.delivery import Message
-from webhooks.monitoring.notifications.messages import incident_key, site_url
+from webhooks.monitoring.notifications.messages import incident_key
 
 #: Seconds to wait for the answer to a test message, while the admin waits for the page.
 TEST_TIMEOUT_S = 10.0
@@ -68,8 +69,10 @@ def _channel_rows() -> list[ChannelRow]:
 
 def _send_test(channel: Channel) -> str:
     """Send a test message and return the error or "". An incident that the message opens is closed immediately."""
-    title = _("[Test] %(site)s") % {"site": site_url().partition("://")[2]}
-    body = _("This is a test of the alert notifications of %(site)s. No action is needed.") % {"site": site_url()}
+    title = _("[Test] %(site)s") % {"site": settings.SITE_URL.partition("://")[2]}
+    body = _("This is a test of the alert notifications of %(site)s. No action is needed.") % {
+        "site": settings.SITE_URL
+    }
     kinds = [apprise.NotifyType.INFO, *([incidents.RESOLVED] if incidents.has_incidents(channel.url) else [])]
     batch = [(kind, Message(title, body, kind, incident_key("test"))) for kind in kinds]
     errors = delivery.send_all({channel.url: batch}, TEST_TIMEOUT_S)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -11,7 +12,6 @@ from django.utils.translation import gettext_lazy as _
 from accounts.clerk import diagnostics
 from accounts.clerk.diagnostics import Finding
 from webhooks.doctor import state, surroundings
-from webhooks.monitoring.notifications.messages import site_url
 
 MINUTE, QUARTER = timedelta(minutes=1), timedelta(minutes=15)
 
@@ -35,11 +35,11 @@ class Check:
 
 
 def check_own_endpoint() -> Finding:
-    return diagnostics.check_endpoint(site_url() + reverse("webhooks:receive"))
+    return diagnostics.check_endpoint(settings.SITE_URL + reverse("webhooks:receive"))
 
 
 def check_own_certificate() -> Finding:
-    return diagnostics.check_certificate(site_url(), "Renew the certificate of this site, and reload the proxy.")
+    return diagnostics.check_certificate(settings.SITE_URL, "Renew the certificate of this site, and reload the proxy.")
 
 
 #: The checks by name, in the order in which one depends on the other.

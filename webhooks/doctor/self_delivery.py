@@ -17,7 +17,6 @@ from django.utils.translation import gettext_lazy
 from accounts.clerk.jwks import resolve_localhost
 from webhooks.inbox import signatures
 from webhooks.inbox.handlers import TEST_TYPE
-from webhooks.monitoring.notifications.messages import site_url
 
 #: Svix gives up after 15 s.
 TIMEOUT_S = 15.0
@@ -75,7 +74,7 @@ STATUSES: dict[int, tuple[str | Promise, str | Promise]] = {
     ),
     404: (
         gettext_lazy("Nothing answers at this address, or the host name belongs to another site."),
-        gettext_lazy("Compare the first entry of CLERK_AUTHORIZED_PARTIES and the routes of the proxy."),
+        gettext_lazy("Compare SITE_URL and the routes of the proxy."),
     ),
     413: (
         gettext_lazy("A proxy accepts only smaller bodies."),
@@ -114,7 +113,7 @@ class Answer:
 
 
 def target_url() -> str:
-    return site_url() + reverse("webhooks:receive")
+    return settings.SITE_URL + reverse("webhooks:receive")
 
 
 def send(secret: str) -> Answer:

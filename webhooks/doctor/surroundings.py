@@ -27,7 +27,9 @@ def check_mail() -> Finding:
     """Connect and log in to the mail server without sending a message."""
     backend = mailers["default"]
     if not isinstance(backend, EmailBackend):
-        return skipped("Email is not sent over SMTP.")
+        return skipped(
+            "Email is not sent over SMTP." if settings.LIVE_SITE else "LIVE_SITE is off, so no email is sent."
+        )
     # Shorter than for sending, so that the result is known before the check is given up.
     backend.timeout = MAIL_TIMEOUT_S
     server = f"{backend.host}:{backend.port}"

@@ -34,7 +34,7 @@ def test_delivery_through_a_real_server_is_stored_and_ignored(
     admin: Client, server: str, settings: Settings, position: int
 ) -> None:
     """Test deliveries must not resolve a silence alert."""
-    settings.CLERK_AUTHORIZED_PARTIES = [server]
+    settings.SITE_URL = server
     page = send(admin, position=str(position))
     assert "The delivery was accepted." in page
     assert "It cannot show whether the secret is the one in Clerk’s dashboard." in page
@@ -48,7 +48,7 @@ def test_delivery_through_a_real_server_is_stored_and_ignored(
 
 @pytest.mark.django_db(transaction=True)
 def test_unknown_secret_is_explained(admin: Client, server: str, settings: Settings) -> None:
-    settings.CLERK_AUTHORIZED_PARTIES = [server]
+    settings.SITE_URL = server
     settings.CLERK_WEBHOOK_SECRETS = ["whsec_" + "c3RyYW5nZXIgc3RyYW5nZXIgc3RyYW5nZXIhISE="]
     page = send(admin)
     assert "The delivery was not accepted." in page
@@ -61,7 +61,7 @@ def test_unknown_secret_is_explained(admin: Client, server: str, settings: Setti
     (
         (httpx.Response(301, headers={"Location": "https://elsewhere.example"}), "Register the final address"),
         (httpx.Response(403, text="<html>Blocked"), "Allow POST requests"),
-        (httpx.Response(404, text="x"), "Compare the first entry of CLERK_AUTHORIZED_PARTIES"),
+        (httpx.Response(404, text="x"), "Compare SITE_URL"),
         (httpx.Response(502, text="x"), "Check whether the web server is running"),
         (httpx.Response(503, json={"error": "unavailable"}), "Follow the runbook"),
         (httpx.Response(200, text="Welcome"), "Check the routes of the proxy."),

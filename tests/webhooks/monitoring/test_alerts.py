@@ -37,7 +37,7 @@ from webhooks.models import (
 )
 from webhooks.monitoring import alerts, error_groups, runbooks, worker_watchdog
 from webhooks.monitoring.health import Health, measure
-from webhooks.monitoring.notifications import delivery, messages
+from webhooks.monitoring.notifications import delivery
 from webhooks.monitoring.notifications import services as notifications
 from webhooks.monitoring.rules import RULES
 
@@ -531,7 +531,9 @@ def fail(error: str, minutes: int, event_type: str = "user.updated") -> WebhookE
     )
 
 
-def test_alert_names_top_error_groups_and_links_to_their_replay(adam: User, receiver: Receiver) -> None:
+def test_alert_names_top_error_groups_and_links_to_their_replay(
+    adam: User, receiver: Receiver, settings: Settings
+) -> None:
     group = [fail("KeyError: 'ada@example.com'", minutes) for minutes in (20, 10, 5)]
     fail("KeyError: 'x'", 6, "user.created")
     fail("ValueError: x", 6)
@@ -541,7 +543,7 @@ def test_alert_names_top_error_groups_and_links_to_their_replay(adam: User, rece
     assert "3 × user.updated: KeyError (internal), first 20 Nov 09:10, last 20 Nov 09:25 UTC." in body
     assert "ada@example.com" not in body
     [first] = error_groups.groups_of(alert)[:1]
-    assert f"Replay: {messages.site_url()}{first.replay_url}" in body
+    assert f"Replay: {settings.SITE_URL}{first.replay_url}" in body
     browser = signed_in(adam)
     page = browser.get(f"/admin/webhooks/alert/{alert.pk}/change/").content.decode()
     assert html.escape(first.replay_url) in page

@@ -34,18 +34,12 @@ def build(notification: Notification) -> Message:
 
 
 def alert_url(alert: Alert) -> str:
-    return site_url() + reverse("admin:webhooks_alert_change", args=[alert.pk])
-
-
-def site_url() -> str:
-    """Return the site's origin without a slash at its end."""
-    [origin, *_rest] = [*settings.CLERK_AUTHORIZED_PARTIES, f"https://{(settings.ALLOWED_HOSTS or ['localhost'])[0]}"]
-    return str(origin).rstrip("/")
+    return settings.SITE_URL + reverse("admin:webhooks_alert_change", args=[alert.pk])
 
 
 def incident_key(rule: str) -> str:
     """Return the key of a rule's incident. A rule has at most one open alert, and sites have different keys."""
-    return f"{site_url().partition('://')[2]}/{rule}"
+    return f"{settings.SITE_URL.partition('://')[2]}/{rule}"
 
 
 def _problem(alert: Alert) -> Iterator[str]:
@@ -65,7 +59,7 @@ def _error_group(group: FrequentError) -> str:
         "first": _time(group.first_at),
         "last": _time(group.last_at),
     }
-    return f"{text}\n{_('Replay')}: {site_url()}{group.replay_url}" if group.replay_url else text
+    return f"{text}\n{_('Replay')}: {settings.SITE_URL}{group.replay_url}" if group.replay_url else text
 
 
 def _resolution(alert: Alert) -> Iterator[str]:

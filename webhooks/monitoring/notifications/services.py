@@ -4,6 +4,7 @@ import logging
 from collections import defaultdict
 from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
@@ -58,6 +59,8 @@ def is_silent() -> bool:
 
 def send_due() -> None:
     """Send due notifications. Failed ones are retried until they are sent or no longer needed."""
+    if not settings.LIVE_SITE:
+        return
     _give_up_unneeded()
     due = Notification.objects.unsent().filter(due_at__lte=timezone.now())
     claimed = [row for row in due.select_related("alert") if _claim(row)]

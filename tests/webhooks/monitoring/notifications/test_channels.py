@@ -196,7 +196,7 @@ def redirect_requests(url: str, monkeypatch: pytest.MonkeyPatch, receiver: Recei
 def test_pagerduty_incident_is_resolved_with_its_key(
     settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.ALLOWED_HOSTS, settings.CLERK_AUTHORIZED_PARTIES = [], ["https://builders.example"]
+    settings.SITE_URL = "https://builders.example"
     settings.ALERT_URLS = ["pagerduty://integration@apikey"]
     redirect_requests(settings.ALERT_URLS[0], monkeypatch, receiver)
     receiver.status = 202
@@ -229,7 +229,7 @@ def test_long_alert_fits_into_pagerduty_and_keeps_its_url(
 def test_opsgenie_alert_is_closed_by_its_alias(
     settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.ALLOWED_HOSTS, settings.CLERK_AUTHORIZED_PARTIES = [], ["https://builders.example"]
+    settings.SITE_URL = "https://builders.example"
     settings.ALERT_URLS = ["opsgenie://apikey"]
     redirect_requests(settings.ALERT_URLS[0], monkeypatch, receiver)
     receiver.status = 202
