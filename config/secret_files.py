@@ -11,7 +11,7 @@ from environ import FileAwareEnv
 from environ.fileaware_mapping import FileAwareMapping
 
 
-class SecretFiles(FileAwareMapping):  # type: ignore[misc]  # django-environ has no types
+class SecretFiles(FileAwareMapping):
     """The environment, including values in files, without white space around them.
 
     Raises:
@@ -27,7 +27,7 @@ class SecretFiles(FileAwareMapping):  # type: ignore[misc]  # django-environ has
         return _read(name, path)
 
 
-class SecretFilesEnv(FileAwareEnv):  # type: ignore[misc]  # django-environ has no types
+class SecretFilesEnv(FileAwareEnv):
     ENVIRON = SecretFiles()
 
 

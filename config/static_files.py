@@ -6,7 +6,7 @@ from django.conf import settings
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class CachedUrlStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
+class CachedUrlStorage(CompressedManifestStaticFilesStorage):
     """Cache each file's URL, because a builder page contains about 30 static file URLs.
 
     URLs cannot change while the process runs, because the manifest is read at startup. With DEBUG, files can change, so

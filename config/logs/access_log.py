@@ -14,7 +14,7 @@ from core.redaction import redact_text
 MAX_PATH_LENGTH = 300
 
 
-class LimitedLogger(Logger):  # type: ignore[misc]  # gunicorn has no type hints
+class LimitedLogger(Logger):
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
         for handler in self.error_log.handlers:

@@ -26,7 +26,7 @@ SEND_TIMEOUT_S = 20
 RECEIVE_BYTES = 64 * 1024
 
 
-class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no type hints
+class BufferedConnection(TConn):
     """A connection and the request being received on it."""
 
     def __init__(self, *args: Any) -> None:
@@ -61,7 +61,7 @@ class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no type h
         super().close(*args, **kwargs)
 
 
-class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type hints
+class BufferingWorker(ThreadWorker):
     """A worker that collects requests in the event loop and handles them in threads."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

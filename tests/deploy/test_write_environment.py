@@ -32,7 +32,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 def parse(path: Path) -> dict[str, str]:
     """Read the file as django-environ does."""
 
-    class Reader(environ.Env):  # type: ignore[misc]  # django-environ has no types
+    class Reader(environ.Env):
         ENVIRON: dict[str, str] = {}
 
     Reader.read_env(path)
