@@ -8,7 +8,7 @@ from typing import cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, Error, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
 from django.views import defaults
@@ -20,9 +20,10 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import CollectorRegistry
 
 from accounts.http import SiteRequest
-from config.middleware.site import DATABASE_UNAVAILABLE, service_unavailable
+from config.middleware.site import service_unavailable
 from core.client_ip import get_client_ip
 from core.db import timeouts
+from core.db.outages import is_outage
 from webhooks.inbox import ip_allowlist
 from webhooks.monitoring.metrics import collect
 
@@ -65,7 +66,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     registry.register(_Collector())
     try:
         return _exposition(request, registry)
-    except DATABASE_UNAVAILABLE as error:
+    except Error as error:
+        if not is_outage(error):
+            raise
         return service_unavailable(request, error)
 
 
@@ -114,11 +117,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     error = sys.exc_info()[1]
     _skip_csrf_check(request)
-    return (
-        service_unavailable(request, error)
-        if isinstance(error, DATABASE_UNAVAILABLE)
-        else defaults.server_error(request)
-    )
+    return service_unavailable(request, error) if error and is_outage(error) else defaults.server_error(request)
 
 
 def _skip_csrf_check(request: HttpRequest) -> None:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
@@ -14,11 +13,9 @@ from waffle.middleware import WaffleMiddleware
 from waffle.utils import get_setting
 
 from accounts.http import json_error
+from core.db.outages import is_outage
 
 log = logging.getLogger(__name__)
-
-#: Exceptions raised while the database is unreachable or overloaded.
-DATABASE_UNAVAILABLE = (OperationalError, InterfaceError)
 
 #: Browser features that no page needs. https://www.w3.org/TR/permissions-policy/
 UNUSED_FEATURES = (
@@ -96,11 +93,11 @@ class DatabaseUnavailableMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        return service_unavailable(request, exception) if isinstance(exception, DATABASE_UNAVAILABLE) else None
+        return service_unavailable(request, exception) if is_outage(exception) else None
 
 
 def service_unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
-    """Return a JSON or HTML 503 response for an error in `DATABASE_UNAVAILABLE`."""
+    """Return a JSON or HTML 503 response for an error of an unavailable database."""
     log.error("Database unavailable for %s: %s", request.path, error, extra={"cause": "database unavailable"})
     if request.path.startswith("/api/"):
         response: HttpResponse = json_error(

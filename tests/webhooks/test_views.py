@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import psycopg
 import pytest
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -195,7 +195,7 @@ def test_invalid_secret_is_named_in_the_log_but_not_in_the_response(
     assert not any(secret in caplog.text for secret in secrets if secret != "whsec_")
 
 
-@pytest.mark.parametrize("error", (OperationalError, InterfaceError))
+@pytest.mark.parametrize("error", (OperationalError, InterfaceError, InternalError))
 def test_lost_database_returns_503(
     webhook: WebhookClient,
     monkeypatch: pytest.MonkeyPatch,

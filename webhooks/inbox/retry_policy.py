@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError
 from django.utils import timezone
 from procrastinate import RetryStrategy
 
 from accounts.clerk.fields import ClerkPayloadError
+from core.db.outages import is_outage
 from core.text import postgres_safe
 from webhooks.models import WebhookEvent
 
@@ -32,9 +33,9 @@ def classify(error: Exception) -> ErrorClass:
             return ErrorClass.CONFIGURATION
         # Concurrent transactions can violate unique constraints. The next attempt finds the row of the other
         # transaction.
-        case OperationalError() | InterfaceError() | IntegrityError() | TimeoutError() | ConnectionError():
+        case IntegrityError() | TimeoutError() | ConnectionError():
             return ErrorClass.TRANSIENT
-    return ErrorClass.INTERNAL
+    return ErrorClass.TRANSIENT if is_outage(error) else ErrorClass.INTERNAL
 
 
 def mark_failure(event: WebhookEvent, error: Exception) -> None:

@@ -1,12 +1,13 @@
 """Causes of 503 responses, when a delivery could not be stored. They are counted by webhooks.inbox.rejections."""
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 from procrastinate.exceptions import ConnectorException
 from psycopg import errors
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
-#: ConnectorException: the job of a failed event could not be stored.
-DATABASE_ERRORS = (OperationalError, InterfaceError, ConnectorException)
+#: InternalError: the connection was lost during COMMIT, or the database is read-only. ConnectorException: the job of a
+#: failed event could not be stored.
+DATABASE_ERRORS = (OperationalError, InterfaceError, InternalError, ConnectorException)
 
 
 class Unavailable(Exception):

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -23,6 +23,7 @@ from procrastinate.contrib.django import app as queue
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
+from core.db.outages import is_outage
 from core.jobs import describe
 from webhooks.inbox.retry_policy import JOB_RETRY
 from webhooks.models import Attempt, Replay, ReplayBatch, ReplayFinding, WebhookEvent
@@ -92,9 +93,9 @@ def run(replay_id: int) -> None:
     replay = Replay.objects.select_related("requested_by").get(pk=replay_id)
     try:
         _process_slice(replay)
-    except (OperationalError, InterfaceError):
-        raise  # the database is unavailable, and the job is retried
     except Exception as error:
+        if is_outage(error):
+            raise  # the job is retried
         _finish(replay, State.FAILED, f"{type(error).__name__}, see the log")
         raise
 
