@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run manage test check smoke fuzz oracle monitoring browser-test alarms screenshots lighthouse docs bench format migrations messages
-.PHONY: requirements clean
+.PHONY: cluster faults requirements clean
 
 # Each candidate is executed, because pyenv has shims for versions that are not installed.
 # To choose one yourself: make run PYTHON=/path/to/python3.13
@@ -87,6 +87,10 @@ monitoring: ## Test the files in docs/monitoring and OpenTelemetry; needs promto
 	@command -v npm >/dev/null || { echo "make: npm was not found; install Node 20 or newer" >&2; exit 1; }
 	@cd tests/monitoring && npm ci --no-audit --no-fund --silent && node check_grafana.mjs
 	$(IN_VENV) -m pytest -q tests/monitoring/prometheus.py tests/monitoring/traces.py
+
+faults: ## Deliver 50,000 events while parts of the site fail; needs PgBouncer. Short: make faults ARGS="--events=1500 --rate=40"
+	$(INSTALL) dev.txt
+	$(IN_VENV) -m tests.faults $(ARGS)
 
 alarms: ## Cause and cure each kind of problem in a running system, and check what operators see
 	$(INSTALL) dev.txt

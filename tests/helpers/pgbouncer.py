@@ -6,7 +6,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,20 +44,11 @@ def pgbouncer(database_url: str, *, pool_size: int = 3, **settings: str) -> Iter
         pool_size: number of server connections. If there are more clients, they share sessions.
         settings: additional PgBouncer settings.
     """
-    port, target = free_port(), conninfo_to_dict(database_url)
+    target = conninfo_to_dict(database_url)
     if STARTED_HERE in os.environ:  # the embedded server accepts only the user who runs the tests
-        target |= _create_role(database_url)
-    if (
-        os.geteuid() == 0
-    ):  # PgBouncer refuses to run as root, and drops root privileges after it has read its configuration
-        settings["user"] = pwd.getpwnam("nobody").pw_name
-    configuration = CONFIGURATION.format(
-        name=target["dbname"],
-        target=" ".join(f"{name}='{value}'" for name, value in target.items()),
-        port=port,
-        pool_size=pool_size,
-        settings="\n".join(f"{name} = {value}" for name, value in settings.items()),
-    )
+        target |= create_role(database_url)
+    port = free_port()
+    configuration = configure(target, port, pool_size=pool_size, **settings)
     url = f"postgresql://{target['user']}@127.0.0.1:{port}/{target['dbname']}"
     with tempfile.TemporaryDirectory(prefix="pgbouncer-") as folder, _process(Path(folder), configuration) as running:
         wait_until(lambda: running.poll() is not None or _accepts(url), "PgBouncer did not start")
@@ -65,8 +56,26 @@ def pgbouncer(database_url: str, *, pool_size: int = 3, **settings: str) -> Iter
         yield url
 
 
-def _create_role(database_url: str) -> dict[str, str]:
-    """Create the role that PgBouncer uses, and return its name and password.
+def configure(target: Mapping[str, object], port: int, *, pool_size: int, **settings: str) -> str:
+    """Return a PgBouncer configuration.
+
+    Args:
+        target: psycopg's connection parameters of the database.
+        port: the port on which PgBouncer listens.
+    """
+    if os.geteuid() == 0:  # PgBouncer refuses to run as root, and drops root privileges after reading its configuration
+        settings["user"] = pwd.getpwnam("nobody").pw_name
+    return CONFIGURATION.format(
+        name=target["dbname"],
+        target=" ".join(f"{name}='{value}'" for name, value in target.items()),
+        port=port,
+        pool_size=pool_size,
+        settings="\n".join(f"{name} = {value}" for name, value in settings.items()),
+    )
+
+
+def create_role(database_url: str) -> dict[str, str]:
+    """Create the role that PgBouncer uses, and return its name and password as connection parameters.
 
     The role has the timeouts that `migrate` gives to the role of a deployment.
     """
@@ -85,7 +94,7 @@ def _process(folder: Path, configuration: str) -> Iterator[subprocess.Popen[byte
     path = folder / "pgbouncer.ini"
     path.write_text(configuration)
     with (folder / "log.txt").open("wb") as log:
-        running = subprocess.Popen([_binary(), path], stdout=log, stderr=log)
+        running = subprocess.Popen([binary(), path], stdout=log, stderr=log)
     try:
         yield running
     finally:
@@ -93,7 +102,7 @@ def _process(folder: Path, configuration: str) -> Iterator[subprocess.Popen[byte
         running.wait(TIMEOUT_S)
 
 
-def _binary() -> str:
+def binary() -> str:
     found = shutil.which("pgbouncer", path=SEARCH_PATH)
     if found is None:
         pytest.skip("PgBouncer is not installed (Debian: apt-get install pgbouncer).")

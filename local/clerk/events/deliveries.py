@@ -19,14 +19,11 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from local.clerk.events.schedule import JITTER, RETRY_DELAYS_S, TIMEOUT_S
 from local.clerk.models import Attempt, FaultInjection, Message
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 15
-#: Seconds to wait after each failed attempt, with a jitter of ±20%. The attempt after the last wait is the final one.
-RETRY_DELAYS_S = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
-JITTER = 0.2
 #: Number of threads. A slow response must not delay other messages.
 SENDERS = 16
 #: Milliseconds between shuffled messages.
