@@ -3,7 +3,8 @@
     python -m tests.bench.pages
 
 One PostgreSQL and one gunicorn worker per site. The CPU time is the total for gunicorn and PostgreSQL, excluding the client.
-A cold page is requested after its builders have been written to, so nothing that depends on them is cached.
+A cold page is requested after its builders have been written to, so nothing that depends on them is cached. PostgreSQL's
+autovacuum is off, because it would be counted as part of the page that is measured at that moment. The client vacuums instead.
 """
 
 import http.client
@@ -12,21 +13,24 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 
 import psutil
 import psycopg
 
 from local.stack.postgres import EmbeddedPostgres
+from tests.bench.cpu_time import cpu_seconds
 from tests.helpers import tokens
 from tests.helpers.processes import free_port, process, wait_until
 from tests.settings import ENVIRONMENT
 
-ROUNDS, REQUESTS = int(os.environ.get("ROUNDS", "9")), int(os.environ.get("REQUESTS", "60"))
+ROUNDS, REQUESTS = int(os.environ.get("ROUNDS", "9")), int(os.environ.get("REQUESTS", "100"))
+#: Requests to each page in the first round, which is not measured.
+WARM_UP_REQUESTS = 20
 BUILDERS, SHOWN, CARDS = 2000, 40, 24
 TOKEN_LIFETIME_S = 7200
 #: Maximum CPU time of each page, as a multiple of the bare page's CPU time.
@@ -55,7 +59,7 @@ class Page:
     """
 
     site: "Site"
-    requests: Iterator[tuple[str, Headers]]
+    requests: Sequence[tuple[str, Headers]]
     bare: str
     touched: str = ""
     status: int = 200
@@ -77,21 +81,27 @@ class Site:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as name, EmbeddedPostgres(Path(name)) as postgres:
-        pages = run(postgres, Path(name))
-    sys.exit(report(pages))
+    sys.exit(report(run()))
 
 
-def run(postgres: EmbeddedPostgres, folder: Path, *, rounds: int = ROUNDS, requests: int = REQUESTS) -> dict[str, Page]:
-    """Prepare the empty database, and measure all pages in alternating rounds."""
-    prepare(postgres.url, folder)
+def run(labels: Collection[str] = (), *, rounds: int = ROUNDS, requests: int = REQUESTS) -> dict[str, Page]:
+    """Measure pages in alternating rounds: all of them, or those with the labels and their bare pages."""
     with (
-        psycopg.connect(postgres.url, autocommit=True) as writer,
-        site("config.settings", postgres.url, folder) as product,
-        site("tests.bench.bare", postgres.url, folder) as bare,
+        tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as name,
+        EmbeddedPostgres(Path(name), autovacuum="off") as postgres,
     ):
-        pages = all_pages(product, bare, writer)
-        measure(pages, cpu_meter(postgres, [product, bare], writer), writer, rounds, requests)
+        folder = Path(name)
+        prepare(postgres.url, folder)
+        with (
+            psycopg.connect(postgres.url, autocommit=True) as writer,
+            site("config.settings", postgres.url, folder) as product,
+            site("tests.bench.bare", postgres.url, folder) as bare,
+        ):
+            pages = all_pages(product, bare, writer)
+            if labels:
+                needed = {*labels, *(pages[label].bare for label in labels)}
+                pages = {label: page for label, page in pages.items() if label in needed}
+            measure(pages, cpu_meter(postgres, writer), writer, rounds, requests)
     return pages
 
 
@@ -150,20 +160,20 @@ def all_pages(product: Site, bare: Site, writer: psycopg.Connection) -> dict[str
     top = f"score >= (SELECT score FROM profiles_builderprofile ORDER BY score DESC OFFSET {2 * CARDS} LIMIT 1)"
 
     def page(requests: Sequence[tuple[str, Headers]], like: str, *, touched: str = "", status: int = 200) -> Page:
-        return Page(product, cycle(requests), like, touched, status)
+        return Page(product, requests, like, touched, status)
 
     def for_visitors(urls: list[str]) -> list[tuple[str, Headers]]:
         return [(url, nobody) for url in urls]
 
     directory, api = for_visitors(["/builders/"]), for_visitors(["/api/profiles/builders"])
     return {
-        BARE_BUILDER: Page(bare, cycle(for_visitors(urls)), BARE_BUILDER),
+        BARE_BUILDER: Page(bare, for_visitors(urls), BARE_BUILDER),
         "builder page, visitor, warm": page(for_visitors(urls), BARE_BUILDER),
         "builder page, visitor, cold": page(for_visitors(urls), BARE_BUILDER, touched=top),
         "builder page, unchanged (304)": page(for_visitors(unchanged), BARE_BUILDER, status=304),
         "builder page, signed in": page([(url, member) for url in urls[:-1]], BARE_BUILDER),
         "builder page, owner": page(owners, BARE_BUILDER),
-        BARE_DIRECTORY: Page(bare, cycle(for_visitors(["/builders/"])), BARE_DIRECTORY),
+        BARE_DIRECTORY: Page(bare, directory, BARE_DIRECTORY),
         "directory, visitor, warm": page(directory, BARE_DIRECTORY),
         "directory, visitor, cold": page(directory, BARE_DIRECTORY, touched=top),
         "directory, signed in": page([("/builders/", member)], BARE_DIRECTORY),
@@ -177,45 +187,52 @@ def signed_in(clerk_id: str) -> Headers:
     return {"Cookie": f"__clerk_db_jwt=dvb_1; __client_uat=1; __session={token}"}
 
 
-def cpu_meter(postgres: EmbeddedPostgres, sites: list[Site], writer: psycopg.Connection) -> Callable[[], float]:
-    """Return a function that returns the CPU seconds of the sites and of PostgreSQL, excluding this client's writes."""
+def cpu_meter(postgres: EmbeddedPostgres, writer: psycopg.Connection) -> Callable[[Site], float]:
+    """Return a function that returns the CPU seconds of a site and of PostgreSQL, excluding this client's writes."""
     server = psutil.Process(int((postgres.data / "postmaster.pid").read_text().split()[0]))
     own = writer.info.backend_pid
 
-    def total() -> float:
+    def total(site: Site) -> float:
         # Backends exist as long as the connection pools, so the CPU time of all processes is included.
         backends = [each for each in server.children(recursive=True) if each.pid != own]
-        running = [each for site in sites for each in site.processes]
-        return sum(times.user + times.system for times in (each.cpu_times() for each in [*running, server, *backends]))
+        return cpu_seconds([*site.processes, server, *backends])
 
     return total
 
 
 def measure(
-    pages: Mapping[str, Page], cpu_seconds: Callable[[], float], writer: psycopg.Connection, rounds: int, requests: int
+    pages: Mapping[str, Page], cpu: Callable[[Site], float], writer: psycopg.Connection, rounds: int, requests: int
 ) -> None:
     """Run the rounds. The first round is a warm-up and is not measured."""
     for number in range(rounds + 1):
         for page in list(pages.values())[:: 1 if number % 2 else -1]:
             warm_up(page)
-            before = cpu_seconds()
-            for _ in range(requests):
-                if page.touched:
-                    writer.execute(f"UPDATE profiles_builderprofile SET headline = headline WHERE {page.touched}")
-                url, headers = next(page.requests)
-                response = page.site.get(url, headers)
-                if response.status != page.status:
-                    sys.exit(f"{url} returned {response.status}, not {page.status}")
+            count = requests if number else WARM_UP_REQUESTS
+            before = cpu(page.site)
+            send(page, count, writer)
             if number:
-                page.cpu_ms.append(1000 * (cpu_seconds() - before) / requests)
+                page.cpu_ms.append(1000 * (cpu(page.site) - before) / count)
+            if page.touched:
+                writer.execute("VACUUM profiles_builderprofile")  # so that the next page does not read dead rows
+
+
+def send(page: Page, count: int, writer: psycopg.Connection) -> None:
+    for url, headers in islice(cycle(page.requests), count):
+        if page.touched:
+            writer.execute(f"UPDATE profiles_builderprofile SET headline = headline WHERE {page.touched}")
+        response = page.site.get(url, headers)
+        if response.status != page.status:
+            sys.exit(f"{url} returned {response.status}, not {page.status}")
 
 
 def warm_up(page: Page) -> None:
     """Request each page once, because the cold pages have changed all builders, and note the new ETags."""
-    requests = [next(page.requests) for _ in range(SHOWN)]
-    etags = {url: page.site.get(url, headers).headers.get("ETag", "") for url, headers in requests}
+    responses = [(url, headers, page.site.get(url, headers)) for url, headers in page.requests]
     if page.status == 304:
-        page.requests = cycle([(url, {**headers, "If-None-Match": etags[url]}) for url, headers in requests])
+        page.requests = [
+            (url, {**headers, "If-None-Match": response.headers.get("ETag", "")})
+            for url, headers, response in responses
+        ]
 
 
 def report(pages: Mapping[str, Page]) -> int:

@@ -19,6 +19,7 @@ import psutil
 from local.stack.postgres import EmbeddedPostgres
 from tests import settings
 from tests.bench import load
+from tests.bench.cpu_time import cpu_seconds
 from tests.helpers.processes import free_port, process, wait_until
 
 ROUNDS, EVENTS = int(os.environ.get("ROUNDS", "7")), int(os.environ.get("EVENTS", "600"))
@@ -77,9 +78,9 @@ def measure(variant: Variant, postgres: EmbeddedPostgres, connections: int, numb
     if connections == max(TARGETS):
         kinds |= {"duplicates": (messages, 200), "refused": (load.unsigned(messages), 400)}
     for kind, (sent, status) in kinds.items():
-        before = cpu_seconds(variant, postgres)
+        before = spent_cpu(variant, postgres)
         result = load.send(sent, variant.port, connections)
-        spent = cpu_seconds(variant, postgres) - before
+        spent = spent_cpu(variant, postgres) - before
         if set(result.statuses) != {status}:
             sys.exit(f"{variant.name} returned {dict(result.statuses)} for {kind}")
         if number:
@@ -134,9 +135,8 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def cpu_seconds(variant: Variant, postgres: EmbeddedPostgres) -> float:
-    """Return the total CPU time of the variant and of PostgreSQL."""
+def spent_cpu(variant: Variant, postgres: EmbeddedPostgres) -> float:
+    """Return the total CPU seconds of the variant and of PostgreSQL."""
     database = psutil.Process(int((postgres.data / "postmaster.pid").read_text().split()[0]))
     # Backends live as long as the connection pools, so no CPU time is lost with an ended process.
-    processes = [*variant.processes, database, *database.children(recursive=True)]
-    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
+    return cpu_seconds([*variant.processes, database, *database.children(recursive=True)])
