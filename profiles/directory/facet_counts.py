@@ -27,10 +27,14 @@ class Choice:
     """
 
     element_id: str
+    facet: Facet
     value: str
-    label: str
     count: str
     is_selected: bool
+
+    @property
+    def label(self) -> str:
+        return self.facet.label(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,21 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class FacetChoices:
+    """A facet and its choices.
+
+    Attributes:
+        is_common: whether many visitors see the same choices, so that the rendered facet is worth caching.
+    """
+
     facet: Facet
     choices: list[Choice]
+    is_common: bool
+
+    @property
+    def version(self) -> str:
+        """Return everything that the rendered facet depends on, except the language, or "" if it is not cached."""
+        shown = [(choice.value, choice.count) for choice in self.choices]
+        return f"{self.facet.key} {shown}" if self.is_common else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +87,9 @@ class FacetCounts:
         rows, spellings = sample.rows, dict[str, str]()
         counts = {
             "domain": Counter(chain.from_iterable(row.domains for row in rows)),
-            "skill": _count_texts("skill", chain.from_iterable(row.skills for row in rows), spellings),
-            "place": _count_texts("place", (indexing.place_of(row.location) for row in rows), spellings),
-            "language": Counter(languages.split(entry)[0] for row in rows for entry in row.languages),
+            "skill": _count_texts("skill", Counter(chain.from_iterable(row.skills for row in rows)), spellings),
+            "place": _count_texts("place", _places(rows), spellings),
+            "language": _language_codes(rows),
             "tier": Counter(str(row.validation_tier) for row in rows),
             "availability": Counter(map(_availability, rows)),
             "rate": Counter(indexing.rate_range(row.rate_usd) for row in rows if row.rate_usd),
@@ -109,8 +126,14 @@ def facet_choices(page: Page) -> list[FacetChoices]:
     counts = {key: FacetCounts.from_sample(sample) for key, sample in samples.items()}
     default = counts.get("") or FacetCounts.from_sample(page.sample)
     return [
-        FacetChoices(facet, list(_choices(query, facet, counts.get(key, default)))) for key, facet in FACETS.items()
+        FacetChoices(facet, list(_choices(query, facet, counts.get(key, default))), _is_common(query, facet))
+        for key, facet in FACETS.items()
     ]
+
+
+def _is_common(query: DirectoryQuery, facet: Facet) -> bool:
+    """Return whether the facet is shown as in the directory without a search. Crawlers send endless different queries."""
+    return facet.key not in query.filters if facet.key == NEAR else not query.is_filtered
 
 
 def active_filters(page: Page) -> list[Chip]:
@@ -170,19 +193,34 @@ def _choices(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> Iterat
         count = counts.formatted(facet.key, value)
         # Omit values without matches.
         if count != "0" or value in selected:
-            yield Choice(f"{facet.key}-{number}", value, facet.label(value), count, value in selected)
+            yield Choice(f"{facet.key}-{number}", facet, value, count, value in selected)
 
 
 def _city_choices(facet: Facet, selected: tuple[str, ...]) -> Iterator[Choice]:
     """Yield a choice for each city, without counts. The browser adds the visitor's own time zone."""
     for number, zone in enumerate(dict.fromkeys((*selected, *time_zones.CITIES))):
-        yield Choice(f"{facet.key}-{number}", zone, facet.label(zone), "", zone in selected)
+        yield Choice(f"{facet.key}-{number}", facet, zone, "", zone in selected)
 
 
-def _count_texts(facet: str, texts: Iterable[str], spellings: dict[str, str]) -> Counter[str]:
+def _language_codes(rows: Iterable[Row]) -> Counter[str]:
+    counts = Counter[str]()
+    for entry, number in Counter(chain.from_iterable(row.languages for row in rows)).items():
+        counts[languages.split(entry)[0]] += number
+    return counts
+
+
+def _places(rows: Iterable[Row]) -> Counter[str]:
+    """Count places. Many builders share a location, so each location is parsed only once."""
+    counts = Counter[str]()
+    for location, number in Counter(row.location for row in rows).items():
+        counts[indexing.place_of(location)] += number
+    return counts
+
+
+def _count_texts(facet: str, texts: Mapping[str, int], spellings: dict[str, str]) -> Counter[str]:
     """Count texts by term key, and record the spelling of each new text."""
     counts = Counter[str]()
-    for text, number in Counter(texts).items():
+    for text, number in texts.items():
         if key := terms.term_key(text):
             spellings.setdefault(indexing.filter_term(facet, text), text)
             counts[key] += number
