@@ -27,10 +27,15 @@ def compiled(language: str) -> Catalog:
 
 def translations(catalogue: Catalog) -> dict[Any, Any]:
     return {
-        (message.context, message.id): message.string
+        (message.context, forms(message.id)): forms(message.string)
         for message in catalogue
         if message.id and message.string and any(message.string)
     }
+
+
+def forms(text: Any) -> Any:
+    """Return plural forms as a tuple, because Babel reads them from a compiled catalogue as a list."""
+    return tuple(text) if isinstance(text, list) else text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
