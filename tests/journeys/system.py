@@ -41,7 +41,7 @@ METRICS_TOKEN = "token-of-the-metrics-with-thirty-two-characters"
 BROKEN = 3
 WORKER = ["manage.py", "procrastinate", "worker"]
 #: Kinds of notifications that report a problem.
-OPEN_KINDS = ("[Opened", "[New cause", "[Worse")
+OPEN_KINDS = ("[Opened", "[New cause", "[Worse", "[Reopened")
 
 
 @dataclass

@@ -75,11 +75,11 @@ class Health:
         reconciliations: the latest finished reconciliations that also corrected differences, newest first.
         open_conflicts: identity conflicts waiting for an admin's decision.
         heartbeats: the last heartbeat of each running worker.
-        worker_starts: how many workers started in the last ten minutes, and when the last start was detected.
+        worker_starts: the worker starts in the last ten minutes.
         overdue_jobs: jobs that should have started at least a minute ago.
         oldest_overdue: when the oldest overdue job should have started.
-        repeated_failures: the number of jobs that have failed several times, by task, for tasks without a later
-            success.
+        repeated_failures: the number of retried jobs that have failed several times, by task, for tasks without a
+            later success. Jobs whose next attempt is running are included.
         failed_tasks: the number of failed jobs that will not be retried, by task, except periodic jobs that have
             succeeded since.
         clerk: the state of the connection to each of Clerk's APIs that has been used.
@@ -282,8 +282,12 @@ def _later_success() -> QuerySet[ProcrastinateJob]:
 
 
 def _repeated_failures() -> dict[str, int]:
-    """Count retrying jobs by task. Event retries are excluded, because they have their own rules."""
-    retrying = ProcrastinateJob.objects.filter(~Exists(_later_success()), status="todo", attempts__gte=MIN_JOB_FAILURES)
+    """Count retrying jobs by task. Event retries are excluded, because they have their own rules.
+
+    A job keeps its number of failures while its next attempt is running, so the count does not depend on the moment.
+    """
+    retrying = ProcrastinateJob.objects.filter(status__in=["todo", "doing"], attempts__gte=MIN_JOB_FAILURES)
+    retrying = retrying.filter(~Exists(_later_success()))
     return _by_task(retrying.exclude(task_name=retry_event.name))
 
 

@@ -19,10 +19,19 @@ WINDOW = timedelta(minutes=10)
 
 
 class WorkerStarts(NamedTuple):
-    """The number of worker starts within WINDOW, and when the last start was detected."""
+    """The worker starts within WINDOW.
 
-    number: int = 0
-    last_at: datetime | None = None
+    Attributes:
+        number: the number of starts.
+        last_at: when the last start was detected.
+        last_gap: the time between the last two detections.
+        unchanged_since: when a start was last detected, also before WINDOW, or when the rules were first evaluated.
+    """
+
+    number: int
+    last_at: datetime | None
+    last_gap: timedelta
+    unchanged_since: datetime
 
 
 def record(now: datetime) -> None:
@@ -39,11 +48,13 @@ def record(now: datetime) -> None:
 def recent(now: datetime) -> WorkerStarts:
     """Return the starts within WINDOW. Executes one statement."""
     samples, latest = _read()
+    unchanged_since = samples[-1][0] if samples and samples[-1][1] == latest else now
     samples.append((now, latest))
     earlier = [number for at, number in samples if at <= now - WINDOW] or [samples[0][1]]
     changes = [at for (_, before), (at, after) in pairwise(samples) if before != after]
     # A restored database can have a lower ID.
-    return WorkerStarts(max(latest - earlier[-1], 0), max(changes, default=None))
+    last_gap = changes[-1] - changes[-2] if len(changes) > 1 else timedelta(0)
+    return WorkerStarts(max(latest - earlier[-1], 0), max(changes, default=None), last_gap, unchanged_since)
 
 
 def _read() -> tuple[list[tuple[datetime, int]], int]:

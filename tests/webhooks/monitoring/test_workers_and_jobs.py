@@ -8,8 +8,9 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
+from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.inbox.service import retry_event
-from webhooks.models import Alert, AlertCheck
+from webhooks.models import AggregationProgress, Alert, AlertCheck
 from webhooks.monitoring import alerts, overall_status, rules, worker_watchdog
 from webhooks.monitoring.health import measure
 from webhooks.monitoring.rules import RULES
@@ -70,6 +71,17 @@ class TestRestarts:
             signal = signal_at(NOW + (5 * number + 1) * SECOND)
         assert signal.title == "Workers keep restarting"
 
+    @pytest.mark.parametrize("gap", (60 * SECOND, 2 * MINUTE))
+    def test_slowly_crashing_worker_is_broken_between_two_starts(self, gap: timedelta) -> None:
+        """A supervisor that waits longer before each restart leaves a worker that seems stable for a minute."""
+        for number in range(20):
+            if (number * 30 * SECOND) % gap == timedelta(0):
+                start_worker(NOW + number * 30 * SECOND)
+            with connection.cursor() as cursor:
+                cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = %s", [NOW + number * 30 * SECOND])
+            signal = signal_at(NOW + number * 30 * SECOND)
+            assert (signal.state == "broken") == (number * 30 * SECOND >= 4 * gap), number
+
     def test_deployments_of_many_workers_are_well(self) -> None:
         for _ in range(8):
             start_worker(NOW - MINUTE, running=8)
@@ -101,6 +113,32 @@ class TestRestarts:
 
 
 class TestJobs:
+    def test_failing_job_is_reported_while_its_next_attempt_runs(self) -> None:
+        """An attempt against a mail server that does not answer takes a minute."""
+        for status in ("todo", "doing", "todo", "doing"):
+            with connection.cursor() as cursor:
+                cursor.execute("DELETE FROM procrastinate_jobs")
+            add_job("profiles.contact.emails.mail_contact_message", status, attempts=3)
+            signal = signal_at(NOW, Alert.Rule.JOBS)
+            assert (signal.state, "Send a contact message" in signal.summary) == ("broken", True), status
+
+    def test_counts_of_a_new_site_are_not_out_of_date(self) -> None:
+        """The job that counts events runs at the first full minute after the worker has started."""
+        start_worker(datetime(2099, 1, 1, tzinfo=UTC))
+        event(NOW - timedelta(days=3))
+        assert signal_at(NOW, Alert.Rule.JOBS).state == "well"
+        assert signal_at(NOW + 5 * MINUTE, Alert.Rule.JOBS).state == "well"
+        signal = signal_at(NOW + 6 * MINUTE, Alert.Rule.JOBS)
+        assert (signal.state, signal.title) == ("broken", "Event counts are out of date")
+
+    def test_counts_are_not_out_of_date_right_after_a_downtime(self) -> None:
+        start_worker(NOW)
+        AggregationProgress.objects.create(aggregated_at=NOW)
+        signal_at(NOW, Alert.Rule.JOBS)
+        start_worker(datetime(2099, 1, 1, tzinfo=UTC))
+        assert signal_at(NOW + 60 * MINUTE, Alert.Rule.JOBS).state == "well"
+        assert signal_at(NOW + 66 * MINUTE, Alert.Rule.JOBS).title == "Event counts are out of date"
+
     def test_repeatedly_failing_job_is_reported_before_its_last_attempt(self) -> None:
         add_job("profiles.contact.emails.mail_contact_message", attempts=2)
         assert signal_at(NOW, Alert.Rule.JOBS).state == "well"
@@ -145,6 +183,7 @@ class TestJobs:
     def test_job_15_minutes_late_is_reported(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
+        AggregationProgress.objects.create(aggregated_at=datetime(2099, 1, 1, tzinfo=UTC))
         add_job("any.task", scheduled_at=NOW)
         assert signal_at(NOW + 5 * MINUTE, Alert.Rule.JOBS).state == "degraded"
         signal = signal_at(NOW + 16 * MINUTE, Alert.Rule.JOBS)

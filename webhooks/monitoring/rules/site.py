@@ -21,8 +21,8 @@ LOW_SPACE, FULL_SPACE = (20 * 1024**3, 0.1), (1024**3, 0.05)
 MIN_STARTS, STARTS_PER_WORKER = 4, 2
 #: A crashed worker seems to run until WORKER_GONE_AFTER. Running workers send heartbeats every three seconds.
 ALIVE_WITHIN = timedelta(seconds=10)
-#: Workers that have not restarted for this time are stable again.
-STABLE_AFTER = timedelta(seconds=40)
+#: Workers that have not restarted for this time, and for this many times the last gap between starts, are stable again.
+STABLE_AFTER, STABLE_GAPS = timedelta(seconds=40), 2.5
 #: Jobs that should have started this long ago are a problem, although a worker is running.
 MAX_OVERDUE = timedelta(minutes=15)
 
@@ -40,11 +40,12 @@ def worker_gone(health: Health) -> Signal:
 
 
 def _keeps_restarting(health: Health) -> bool:
-    """Return whether workers start far more often than during a deployment, and did so within the last seconds."""
-    starts, last_at = health.worker_starts
+    """Return whether workers start far more often than during a deployment, and will probably start again soon."""
+    starts = health.worker_starts
     alive = sum(health.at - beat < ALIVE_WITHIN for beat in health.heartbeats)
-    is_many = starts >= MIN_STARTS and starts > STARTS_PER_WORKER * alive
-    return is_many and last_at is not None and health.at - last_at < STABLE_AFTER
+    is_many = starts.number >= MIN_STARTS and starts.number > STARTS_PER_WORKER * alive
+    stable_after = max(STABLE_AFTER, STABLE_GAPS * starts.last_gap)
+    return is_many and starts.last_at is not None and health.at - starts.last_at < stable_after
 
 
 def jobs(health: Health) -> Signal:
@@ -119,10 +120,9 @@ def _verified(latest: AuditVerification) -> Signal:
 
 
 def counts_are_stale(health: Health) -> bool:
-    """Return whether events exist that have not been aggregated recently."""
-    if health.aggregated_at is None:
-        return health.last_received is not None
-    return health.at - health.aggregated_at > COUNTS_STALE_AFTER
+    """Return whether the job that aggregates events every minute has not run, although a worker has been running."""
+    last_at = max(filter(None, [health.aggregated_at, health.worker_starts.unchanged_since]))
+    return health.at - last_at > COUNTS_STALE_AFTER
 
 
 def _is_below(free: int, total: int, limit: tuple[int, float]) -> bool:
