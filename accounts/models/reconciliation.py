@@ -135,7 +135,12 @@ class Reconciliation(models.Model):
     @property
     def still_differ(self) -> int:
         """The number of users who were not repaired, including skipped deletions and unreadable users."""
-        return self.unrepaired + self.skipped_deletions + self.unreadable
+        return self.unrepaired + self.unread_or_kept
+
+    @property
+    def unread_or_kept(self) -> int:
+        """The number of users that could not be read, or whose deletion waits for an admin's approval."""
+        return self.skipped_deletions + self.unreadable
 
     @property
     def match_rate(self) -> float | None:

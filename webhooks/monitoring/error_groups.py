@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, Q
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.http import urlencode
@@ -70,23 +70,28 @@ class FrequentError(NamedTuple):
 
 def alert_details(rule: Alert.Rule, now: datetime) -> dict[str, Any]:
     """Return a rule's error groups as alert details, or an empty dict for rules without errors."""
-    filters: dict[Alert.Rule, tuple[str, dict[str, Any]]] = {
-        Alert.Rule.FAILURE_RATE: ("unsettled", {"received_at__gte": start_of_hour(now - HOUR)}),
-        Alert.Rule.DEAD_EVENTS: ("dead", {"state": WebhookEvent.State.DEAD}),
-        Alert.Rule.OLDEST_UNSETTLED: ("unsettled", {}),
+    filters: dict[Alert.Rule, tuple[str, Q]] = {
+        Alert.Rule.FAILURE_RATE: ("unsettled", is_recent_or_failed(now)),
+        Alert.Rule.DEAD_EVENTS: ("dead", Q(state=WebhookEvent.State.DEAD)),
+        Alert.Rule.OLDEST_UNSETTLED: ("unsettled", Q()),
     }
     if rule not in filters:
         return {}
-    state, conditions = filters[rule]
-    return {"groups": [group.as_json() for group in _top_groups(state, conditions)]}
+    state, condition = filters[rule]
+    return {"groups": [group.as_json() for group in _top_groups(state, condition)]}
+
+
+def is_recent_or_failed(now: datetime) -> Q:
+    """Select the events of the current and previous hour, and older events that are being retried."""
+    return Q(received_at__gte=start_of_hour(now - HOUR)) | Q(state=WebhookEvent.State.FAILED)
 
 
 def groups_of(alert: Alert) -> list[FrequentError]:
     return [FrequentError.from_json(facts) for facts in alert.facts.get("groups", [])]
 
 
-def _top_groups(state: str, conditions: dict[str, Any]) -> Iterator[FrequentError]:
-    newest = WebhookEvent.objects.unsettled().filter(**conditions).order_by("-received_at").values("pk")[:MAX_GROUPED]
+def _top_groups(state: str, condition: Q) -> Iterator[FrequentError]:
+    newest = WebhookEvent.objects.unsettled().filter(condition).order_by("-received_at").values("pk")[:MAX_GROUPED]
     events = WebhookEvent.objects.filter(pk__in=newest).order_by()
     grouped = events.values_list("event_type", "error_class", ERROR_TYPE, "error_group").annotate(
         events=Count("pk"), first_at=Min("received_at"), last_at=Max("received_at")

@@ -37,8 +37,12 @@ HOUR = timedelta(hours=1)
 MIN_JOB_FAILURES = 3
 #: A notification channel is reported after this many failed attempts.
 MIN_REJECTED_ATTEMPTS = 3
-#: Number of recent reconciliations whose repairs are compared.
-RECENT_RUNS = 3
+#: This many failures of one type without a later success mean that its handler is broken, even on a quiet site.
+MIN_TYPE_FAILURES = 2
+#: Number of the newest failed events whose types are checked.
+MAX_CHECKED = 200
+#: Number of recent reconciliations whose repairs are compared, and the run before them.
+RECENT_RUNS = 4
 
 
 class Rejections(NamedTuple):
@@ -67,12 +71,14 @@ class Health:
         oldest_unsettled: when the oldest failed or dead event was received.
         last_received: when the newest event was received, excluding test deliveries.
         recent: counts of the events received in the current and previous hour.
+        failing_types: types with at least two failed events, regardless of their age, and no success since.
         rejections: requests rejected in the current and previous hour, by cause.
         pending_pushes: users whose latest changes have not reached Clerk yet.
         refused_pushes: abandoned pushes that Clerk rejects.
         stopped_pushes: pushes that were abandoned because Clerk rejects them or another system changes the same keys.
         oldest_push: when the oldest pending push was requested.
         reconciliations: the latest finished reconciliations that also corrected differences, newest first.
+        last_full: the latest of these that compared all users.
         open_conflicts: identity conflicts waiting for an admin's decision.
         heartbeats: the last heartbeat of each running worker.
         worker_starts: the worker starts in the last ten minutes.
@@ -95,12 +101,14 @@ class Health:
     oldest_unsettled: datetime | None
     last_received: datetime | None
     recent: list[TypeCount]
+    failing_types: set[str]
     rejections: dict[str, Rejections]
     pending_pushes: int
     refused_pushes: int
     stopped_pushes: int
     oldest_push: datetime | None
     reconciliations: list[Reconciliation]
+    last_full: Reconciliation | None
     open_conflicts: int
     heartbeats: list[datetime]
     worker_starts: WorkerStarts
@@ -130,6 +138,19 @@ class Health:
     @property
     def last_reconciliation(self) -> Reconciliation | None:
         return next(iter(self.reconciliations), None)
+
+    @property
+    def uncorrected(self) -> tuple[Reconciliation, int] | None:
+        """The report with users that still differ from Clerk, and their number.
+
+        The next run of recent changes does not read users again that a full run could not read or did not delete, so
+        these users count until the next full run.
+        """
+        last = self.last_reconciliation
+        if last and last.still_differ:
+            return last, last.still_differ
+        full = self.last_full
+        return (full, full.unread_or_kept) if full and full.unread_or_kept else None
 
     @property
     def failed_jobs(self) -> int:
@@ -177,14 +198,30 @@ def _read_group(
 
 def _events(now: datetime) -> dict[str, Any]:
     events = WebhookEvent.objects
+    failed = _count(events.filter(state=WebhookEvent.State.FAILED))
     return {
-        "failed": _count(events.filter(state=WebhookEvent.State.FAILED)),
+        "failed": failed,
+        "failing_types": _failing_types() if failed else set(),
         "dead": _count(events.filter(state=WebhookEvent.State.DEAD)),
         "oldest_unsettled": events.unsettled().aggregate(oldest=Min("received_at"))["oldest"],
         "last_received": events.exclude(event_type=TEST_TYPE).aggregate(newest=Max("received_at"))["newest"],
         "recent": hourly_counts.totals(now - HOUR),
         "aggregated_at": AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
     }
+
+
+def _failing_types() -> set[str]:
+    """Return the types without a success since their second newest failed event. Reads a few rows per type."""
+    failed = WebhookEvent.objects.filter(state=WebhookEvent.State.FAILED).order_by("-received_at")
+    times: dict[str, list[datetime]] = {}
+    for event_type, received_at in failed.values_list("event_type", "received_at")[:MAX_CHECKED]:
+        times.setdefault(event_type, []).append(received_at)
+    since = {name: found[MIN_TYPE_FAILURES - 1] for name, found in times.items() if len(found) >= MIN_TYPE_FAILURES}
+    settled = (
+        WebhookEvent.objects.filter(state__in=WebhookEvent.SETTLED).order_by().values_list("event_type", flat=True)
+    )
+    first = [settled.filter(event_type=name, received_at__gte=at)[:1] for name, at in since.items()]
+    return since.keys() - set(first[0].union(*first[1:], all=True)) if first else set()
 
 
 def _pushes(now: datetime) -> dict[str, Any]:
@@ -202,7 +239,10 @@ def _pushes(now: datetime) -> dict[str, Any]:
 
 def _reconciliations(now: datetime) -> dict[str, Any]:
     finished = Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED)
-    return {"reconciliations": list(finished[:RECENT_RUNS])}
+    full = finished.filter(kind=Reconciliation.Kind.FULL)
+    runs = finished.filter(Q(pk__in=finished.values("pk")[:RECENT_RUNS]) | Q(pk__in=full.values("pk")[:1]))
+    last_full = next((run for run in runs if run.kind == Reconciliation.Kind.FULL), None)
+    return {"reconciliations": list(runs)[:RECENT_RUNS], "last_full": last_full}
 
 
 def _conflicts(now: datetime) -> dict[str, Any]:

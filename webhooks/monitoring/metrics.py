@@ -113,7 +113,9 @@ def _drift(health: Health) -> float | None:
 
 
 def _unhealed(health: Health) -> float | None:
-    return health.last_reconciliation.still_differ if health.last_reconciliation else None
+    if health.uncorrected:
+        return health.uncorrected[1]
+    return 0 if health.last_reconciliation else None
 
 
 #: Name, description and function. If the function returns None, the metric is omitted.

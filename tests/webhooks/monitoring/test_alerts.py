@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -675,6 +675,20 @@ def test_type_with_only_failures_opens_on_a_busy_site() -> None:
     assert "Every event of these types failed: session.created." in Alert.objects.get().summary
 
 
+def test_type_that_still_fails_stays_broken_without_new_events() -> None:
+    """A quiet site has no new event of the type for hours, but its failed events are still being retried."""
+    event(NOW - timedelta(hours=1))
+    failing = {"event_type": "user.deleted", "state": "failed", "processed_at": None, "next_attempt_at": NOW}
+    pks = [event(NOW - MINUTE, **failing).pk for _ in range(2)]
+    for hours in range(12):
+        assert Rule.FAILURE_RATE in check_alerts_at(timedelta(hours=hours)), hours
+    alert = Alert.objects.get(rule=Rule.FAILURE_RATE)
+    assert (alert.facts["events"], len(alert.facts["groups"])) == (pks, 1)
+    WebhookEvent.objects.filter(pk=pks[1]).update(state="processed", processed_at=NOW, next_attempt_at=None)
+    check_alerts_at(timedelta(hours=12))
+    assert Alert.objects.get(rule=Rule.FAILURE_RATE).ok_since is not None
+
+
 @pytest.mark.parametrize(
     ("facts", "words"),
     (
@@ -691,11 +705,84 @@ def test_clerk_outage_opens(facts: dict[str, Any], words: str) -> None:
 
 def test_repeated_corrections_open_drift(settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
-    for number in range(2):
-        at = NOW + number * MINUTE
-        Reconciliation.objects.create(kind="recent", state="finished", started_at=at, finished_at=at, repaired=1)
-        assert check_alerts_at(number * MINUTE) == [Rule.DRIFT] * number
-    assert "corrected 2 users" in Alert.objects.get().summary
+    for number in range(3):
+        reconciled(number * MINUTE, repaired=min(number, 1))
+        assert check_alerts_at(number * MINUTE) == [Rule.DRIFT] * (number == 2)
+    assert "corrected 2 users, whose events were probably lost" in Alert.objects.get().summary
+
+
+def reconciled(after: timedelta, kind: str = "recent", **facts: Any) -> Reconciliation:
+    times = {"started_at": NOW + after, "finished_at": NOW + after}
+    return Reconciliation.objects.create(**{"kind": kind, "state": "finished"} | times | facts)
+
+
+def corrected(after: timedelta, ids: Sequence[str], kind: str = "stale") -> Reconciliation:
+    """Create the report of a run that corrected users who changed a minute before."""
+    since = (NOW + after - MINUTE).isoformat()
+    examples = [{"clerk_id": clerk_id, "kind": kind, "fields": ["name"], "since": since} for clerk_id in ids]
+    return reconciled(after, repaired=len(ids), examples=examples)
+
+
+def test_first_run_of_a_new_site_does_not_open_drift(settings: Settings) -> None:
+    """The first run imports the users that signed up before the site received events."""
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    reconciled(timedelta(0), kind="full", missing=50, repaired=50)
+    assert check_alerts_at() == []
+    reconciled(SECOND)
+    assert check_alerts_at(SECOND) == []
+
+
+def test_drift_points_to_events_that_arrived_and_failed(settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    ids = [f"user_{number}" for number in range(6)]
+    for clerk_id in ids:
+        event(NOW - MINUTE, state="failed", processed_at=None, next_attempt_at=NOW, clerk_user_id=clerk_id)
+    reconciled(-2 * MINUTE)
+    corrected(timedelta(0), ids)
+    assert Rule.DRIFT not in check_alerts_at()
+    with time_machine.travel(NOW, tick=False):
+        signal = RULES[Rule.DRIFT](measure())
+    assert signal.state == "degraded"
+    assert signal.summary == (
+        "Recent reconciliations corrected 6 users whose events arrived here and failed. Repair the failed events."
+    )
+
+
+def test_users_whose_events_arrive_after_the_run_are_not_lost(settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    ids = [f"user_{number}" for number in range(6)]
+    reconciled(-2 * MINUTE)
+    corrected(timedelta(0), ids)
+    assert check_alerts_at() == [Rule.DRIFT]
+    for clerk_id in ids:
+        event(NOW - 57 * SECOND, state="stale", clerk_user_id=clerk_id)
+    with time_machine.travel(NOW, tick=False):
+        assert RULES[Rule.DRIFT](measure()).state == "well"
+
+
+def test_earlier_events_of_corrected_users_do_not_hide_lost_events(settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    ids = [f"user_{number}" for number in range(6)]
+    for clerk_id in ids:
+        event(NOW - 2 * MINUTE, clerk_user_id=clerk_id)
+        event(NOW, event_type="session.created", clerk_user_id=clerk_id)
+    reconciled(-2 * MINUTE)
+    corrected(timedelta(0), ids)
+    assert check_alerts_at() == [Rule.DRIFT]
+    assert "corrected 6 users, whose events were probably lost" in Alert.objects.get().summary
+
+
+@pytest.mark.parametrize("field", ("skipped_deletions", "unreadable"))
+def test_run_of_recent_changes_does_not_end_the_drift_of_a_full_run(settings: Settings, field: str) -> None:
+    """A run of recent changes does not compare these users again."""
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    full = reconciled(timedelta(0), kind="full", **{field: 3})
+    reconciled(MINUTE)
+    assert check_alerts_at(MINUTE) == [Rule.DRIFT]
+    assert Alert.objects.get().facts == {"reconciliation": full.pk}
+    reconciled(2 * MINUTE, kind="full")
+    check_alerts_at(2 * MINUTE)
+    assert check_alerts_at(8 * MINUTE) == []
 
 
 def test_failed_job_opens() -> None:

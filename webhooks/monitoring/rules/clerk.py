@@ -10,6 +10,8 @@ from accounts.clerk.outage import MAX_FAILURES
 from accounts.clerk.rate_limiter import FRONTEND, INSTANCE
 from core.times import minutes
 from webhooks.models import Alert
+from webhooks.monitoring import corrections
+from webhooks.monitoring.corrections import Corrections
 from webhooks.monitoring.health import Health
 from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown, well
 
@@ -20,6 +22,8 @@ MAX_PENDING_AGE = timedelta(minutes=15)
 MAX_RECONCILIATION_AGE = timedelta(hours=2)
 #: If webhooks arrive, reconciliation has nothing to correct. Several users, or corrections in several runs, mean lost events.
 MIN_CORRECTED_USERS, MIN_CORRECTING_RUNS = 5, 2
+#: Maximum number of failed events listed on the alert's page.
+MAX_IDS = 20
 #: Without the key, users are never compared with Clerk and changes are never pushed.
 NO_KEY = gettext_lazy("CLERK_SECRET_KEY is not set, so Clerk cannot be checked")
 
@@ -96,13 +100,14 @@ def drift(health: Health) -> Signal:
         return unknown(str(NO_KEY))
     if run is None or run.finished_at is None:
         return unknown(_("Users have never been compared with Clerk"))
-    if remaining := run.still_differ:
+    if health.uncorrected:
+        report, remaining = health.uncorrected
         text = ngettext(
             "%d user still differs from Clerk after reconciliation.",
             "%d users still differ from Clerk after reconciliation.",
             remaining,
         )
-        return broken(text % remaining, remaining, {"reconciliation": run.pk}, causes=["still_differ"])
+        return broken(text % remaining, remaining, {"reconciliation": report.pk}, causes=["still_differ"])
     age = minutes(health.at - run.finished_at)
     text = ngettext(
         "Users were last compared with Clerk %d minute ago.", "Users were last compared with Clerk %d minutes ago.", age
@@ -113,19 +118,34 @@ def drift(health: Health) -> Signal:
 
 
 def _corrected(health: Health, last_comparison: str) -> Signal:
-    """Evaluate the differences that recent reconciliations corrected, which webhooks should have prevented."""
-    correcting = [run for run in health.reconciliations if run.repaired]
-    users = sum(run.repaired for run in correcting)
-    if not users or not health.reconciliations[0].repaired:  # no event was lost since the previous run
+    """Evaluate the differences that recent reconciliations corrected, which webhooks should have prevented.
+
+    The first run of a site imports its users, and is the last in the list until there are enough runs.
+    """
+    runs = health.reconciliations[:-1]
+    if not runs or not runs[0].repaired:  # no event was lost since the previous run
         return well(last_comparison)
-    text = ngettext(
+    found = corrections.explain([run for run in runs if run.repaired])
+    summary = _describe_corrections(found)
+    if found.lost >= MIN_CORRECTED_USERS or len(found.losing_runs) >= MIN_CORRECTING_RUNS:
+        facts = {"reconciliation": found.losing_runs[0].pk, "events": found.events[:MAX_IDS]}
+        return broken(summary, found.lost, facts, causes=["corrected"])
+    return degraded(_("Reconciliation corrected users"), summary) if summary else well(last_comparison)
+
+
+def _describe_corrections(found: Corrections) -> str:
+    """Failed events open alerts of their own, so only the sentence mentions them."""
+    lost = ngettext(
         "Recent reconciliations corrected %d user, whose events were probably lost.",
         "Recent reconciliations corrected %d users, whose events were probably lost.",
-        users,
+        found.lost,
     )
-    if users >= MIN_CORRECTED_USERS or len(correcting) >= MIN_CORRECTING_RUNS:
-        return broken(text % users, users, {"reconciliation": correcting[0].pk}, causes=["corrected"])
-    return degraded(_("Reconciliation corrected users"), text % users)
+    failed = ngettext(
+        "Recent reconciliations corrected %d user whose event arrived here and failed. Repair the failed event.",
+        "Recent reconciliations corrected %d users whose events arrived here and failed. Repair the failed events.",
+        found.failed,
+    )
+    return " ".join(text % number for text, number in ((lost, found.lost), (failed, found.failed)) if number)
 
 
 def conflicts(health: Health) -> Signal:

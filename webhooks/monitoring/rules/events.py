@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from core.times import minutes, start_of_hour
+from core.times import minutes
 from webhooks.inbox.rejections import UNAVAILABLE
 from webhooks.models import CheckResult, WebhookEvent
+from webhooks.monitoring import error_groups
 from webhooks.monitoring.health import HOUR, Health
 from webhooks.monitoring.hourly_counts import TypeCount
 from webhooks.monitoring.rules.checks import result_of
@@ -18,8 +20,6 @@ from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown,
 
 #: Both thresholds apply to the events of the current and previous hour.
 MIN_FAILURE_SHARE, MIN_FAILURES = 0.05, 5
-#: This many failures of one type without a success mean that its handler is broken, even on a quiet site.
-MIN_TYPE_FAILURES = 2
 MINUTE, MAX_UNSETTLED_AGE = timedelta(minutes=1), timedelta(minutes=30)
 #: Rejected requests are a problem above this count and this fraction of all deliveries.
 MIN_REJECTED, MIN_REJECTED_SHARE = 20, 0.05
@@ -37,26 +37,27 @@ MAX_IDS = 20
 def failure_rate(health: Health) -> Signal:
     """Check whether many events fail, or every event of a type."""
     events, failed = _count(health.recent), _count(health.recent, WebhookEvent.UNSETTLED)
-    types = _failing_types(health.recent)
+    types = _failing_types(health)
     text = _("%(failed)d of the last %(events)d events failed.") % {"failed": failed, "events": events}
     if types or (failed >= MIN_FAILURES and failed >= MIN_FAILURE_SHARE * events):
         if types:
             text = f"{text} {_('Every event of these types failed: %s.') % ', '.join(types)}"
-        ids = _unsettled_ids(received_at__gte=start_of_hour(health.at - HOUR))
-        return broken(text, failed / events, {"events": ids}, causes=types or ["rate"])
+        ids = _unsettled_ids(error_groups.is_recent_or_failed(health.at))
+        return broken(text, failed / events if events else 1, {"events": ids}, causes=types or ["rate"])
     if health.failed:
         text = ngettext("%d event failed and will be retried.", "%d events failed and will be retried.", health.failed)
         return degraded(_("Failed events are being retried"), text % health.failed)
     return well(text)
 
 
-def _failing_types(recent: list[TypeCount]) -> list[str]:
-    """Return the types of which every event failed. Dead events do not count, because they open another alert."""
-    by_type: dict[str, list[TypeCount]] = {}
-    for row in recent:
-        by_type.setdefault(row.event_type, []).append(row)
-    failed = [WebhookEvent.State.FAILED]
-    return [name for name, rows in by_type.items() if MIN_TYPE_FAILURES <= _count(rows, failed) == _count(rows)]
+def _failing_types(health: Health) -> list[str]:
+    """Return the failing types without a success in the current and previous hour.
+
+    Dead events do not count as failures, because they open another alert. Failed events count regardless of their age,
+    because the handler is still broken although no new event of the type has arrived.
+    """
+    working = {row.event_type for row in health.recent if row.state in WebhookEvent.SETTLED}
+    return sorted(health.failing_types - working)
 
 
 def dead_events(health: Health) -> Signal:
@@ -214,6 +215,6 @@ def _listed(causes: dict[str, int]) -> str:
     return ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items(), key=lambda item: -item[1]))
 
 
-def _unsettled_ids(**filters: Any) -> list[int]:
-    events = WebhookEvent.objects.unsettled().filter(**filters).order_by("received_at")
+def _unsettled_ids(*conditions: Q, **filters: Any) -> list[int]:
+    events = WebhookEvent.objects.unsettled().filter(*conditions, **filters).order_by("received_at")
     return list(events.values_list("pk", flat=True)[:MAX_IDS])
