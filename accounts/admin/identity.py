@@ -24,7 +24,7 @@ from core.forms import ParagraphsField
 State = IdentityConflict.State
 #: Button labels and explanations for the resolutions.
 CHOICES = {
-    State.LINKED: (_("Link"), _("Same person. The older account receives the Clerk identity.")),
+    State.LINKED: (_("Link accounts"), _("Same person. The older account receives the Clerk identity.")),
     State.MOVED: (_("Move profile"), _("Same person. The older account continues with the new identity.")),
     State.KEPT: (_("Keep separate"), _("Two different people. The accounts stay separate.")),
     State.DISMISSED: (_("Dismiss"), _("No action needed.")),
