@@ -16,6 +16,7 @@ from audit.models import AuditLog
 from audit.sealing.digests import column_digests, personal_digest
 from core.client_ip import get_client_ip
 from core.db import joined_writes
+from core.interface_languages import english
 from core.text import postgres_safe
 
 #: Facts with these words in their names are rejected, because the log is permanent and many people can read it.
@@ -83,7 +84,9 @@ def record(
     Raises:
         ValueError: the name of a field or fact contains one of SECRET_WORDS.
     """
-    details = _as_json({**{name: list(pair) for name, pair in (changes or {}).items()}, **facts})
+    with english():
+        details = _as_json({**{name: list(pair) for name, pair in (changes or {}).items()}, **facts})
+        actor_label, target_label = str(actor.user) if actor.user else None, str(target)
     for name in details:
         if any(word in name.lower() for word in SECRET_WORDS):
             raise ValueError(f"The audit log must not contain secrets. Remove {name!r}.")
@@ -92,9 +95,9 @@ def record(
         action=action,
         source=actor.source,
         actor_id=actor.user.pk if actor.user else None,
-        actor_label=str(actor.user) if actor.user else None,
+        actor_label=actor_label,
         target=target_key(target),
-        target_label=str(target),
+        target_label=target_label,
         subject_id=(subject or target).pk if subject or isinstance(target, AbstractBaseUser) else None,
         changed_fields=sorted(changes or {}),
         delivery=actor.delivery,

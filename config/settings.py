@@ -159,6 +159,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.logs.records.request_context",  # Must come first, so that every log record has a request ID.
+    "config.middleware.language.LanguageMiddleware",  # Must come before middleware that renders pages.
     "config.middleware.https_redirect.detect_loops",  # Must come before the next middleware, which redirects.
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.site.browser_policies",
@@ -343,6 +344,9 @@ DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="") or "Buildapp
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("ar", "العربية")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+#: The visitor's choice, kept for a year.
+LANGUAGE_COOKIE_NAME, LANGUAGE_COOKIE_AGE = "language", 365 * 24 * 3600
+LANGUAGE_COOKIE_SECURE, LANGUAGE_COOKIE_HTTPONLY, LANGUAGE_COOKIE_SAMESITE = not LOCAL_MODE, True, "Lax"
 FORMAT_MODULE_PATH = "config.formats"
 TIME_ZONE = "UTC"
 USE_I18N = True

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from typing import cast
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import DatabaseError, Error, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
-from django.views import defaults
+from django.http.response import HttpResponseBase
+from django.views import defaults, i18n
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -91,6 +93,15 @@ def _can_read_metrics(request: HttpRequest) -> bool:
         return True
     allowed = tuple(settings.METRICS_ALLOWED_IPS)
     return bool(allowed) and ip_allowlist.is_in(get_client_ip(request), allowed)
+
+
+@csrf_exempt  # Shared caches store pages with this form, so it cannot contain a token.
+@require_POST
+def set_language(request: HttpRequest) -> HttpResponseBase:
+    """Store the chosen language in a cookie, and return to the page with the form. Other sites cannot send it."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise PermissionDenied
+    return i18n.set_language(request)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

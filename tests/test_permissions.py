@@ -159,6 +159,7 @@ READ: dict[str, Statuses] = {
     "/sign-in/": SIGNED_OUT_ONLY,
     "/sign-up/": SIGNED_OUT_ONLY,
     "/sign-out/": same_for_everyone(OK),
+    "/language/": same_for_everyone(NOT_ALLOWED),
     "/account/": SIGN_IN_REQUIRED,
     "/account/exports/{export}/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=OK),
     "/account/roles/": SIGN_IN_REQUIRED,
@@ -195,6 +196,7 @@ API_HIDDEN = same_for_everyone(NOT_FOUND, owner=PRECONDITION_REQUIRED, admin=PRE
 #: Methods other than GET and HEAD, sent with a CSRF token. Forms are posted empty.
 WRITE: dict[tuple[str, str], Statuses] = {
     ("POST", "/sign-out/"): same_for_everyone(FOUND),
+    ("POST", "/language/"): same_for_everyone(FOUND),
     # All fields are optional.
     ("POST", "/builders/{builder.slug}/edit/introduction/"): form(signed_in=FORBIDDEN, owner=FOUND, admin=FOUND),
     ("POST", "/builders/{hidden.slug}/edit/introduction/"): same_for_everyone(NOT_FOUND, owner=FOUND, admin=FOUND),
@@ -359,6 +361,7 @@ PATTERNS = {
     "sign-in/": "/sign-in/",
     "sign-up/": "/sign-up/",
     "sign-out/": "/sign-out/",
+    "language/": "/language/",
     "account/": "/account/",
     "account/exports/<uuid:public_id>/": "/account/exports/{export}/",
     "account/roles/": "/account/roles/",

@@ -6,13 +6,14 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.template.loader import render_to_string
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
 
 from accounts.models import User
+from core.interface_languages import interface_language
 from core.jobs import Person, describe
 from core.mail_headers import header_text, mailbox
 from profiles.models import ContactMessage
@@ -62,6 +63,12 @@ def _sender_can_be_reached(message: ContactMessage) -> bool:
 
 
 def _build_email(message: ContactMessage) -> EmailMultiAlternatives:
+    """Build the email in the language of the builder's page, or in English."""
+    with translation.override(interface_language(message.builder.page_language)):
+        return _build_in_active_language(message)
+
+
+def _build_in_active_language(message: ContactMessage) -> EmailMultiAlternatives:
     """Build an email from this site to the builder, with the sender as Reply-To.
 
     If the sender's address is not valid in a header, the email's text asks the builder to send a new email to it.

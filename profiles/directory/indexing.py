@@ -13,6 +13,7 @@ from itertools import chain
 from django.db import connection, transaction
 from django.utils import timezone
 
+from core.interface_languages import english
 from profiles import languages, time_zones
 from profiles.directory import terms
 from profiles.directory.exchange_rates import to_usd
@@ -159,9 +160,10 @@ def _confirmation_score(at: datetime | None, now: datetime) -> tuple[int, dateti
 def vector(profile: BuilderProfile) -> str:
     """Return the profile's search words and filter terms as a tsvector literal. Each word is weighted by its field."""
     weights: dict[str, str] = {}
-    for weight, texts in _texts(profile):
-        for word in chain.from_iterable(map(terms.index_words, texts)):
-            weights.setdefault(word, weight)
+    with english():
+        for weight, texts in _texts(profile):
+            for word in chain.from_iterable(map(terms.index_words, texts)):
+                weights.setdefault(word, weight)
     words = [f"{quoted(word)}:1{weight}" for word, weight in weights.items()]
     return " ".join([*words, *map(quoted, _filter_terms(profile))])
 

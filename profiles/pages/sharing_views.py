@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import translation
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.csp import CSP
 from django.utils.http import content_disposition_header
@@ -11,6 +12,7 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_safe
 
+from core.interface_languages import interface_language
 from core.text import postgres_safe
 from profiles.models import BuilderProfile
 from profiles.models.versions import CARD_VERSION
@@ -36,7 +38,8 @@ EMBED_POLICY: dict[str, list[str]] = {
 def share_image(request: HttpRequest, slug: str) -> HttpResponse:
     """Return a public page's share image, or 304 if the client already has it."""
     profile = _public_profile(slug)
-    card = share_card.Card.from_profile(profile)
+    with translation.override(interface_language(profile.page_language)):
+        card = share_card.Card.from_profile(profile)
     etag = f'"{card.digest}"'
     response = get_conditional_response(request, etag=etag)
     if response is None:
@@ -51,11 +54,12 @@ def share_image(request: HttpRequest, slug: str) -> HttpResponse:
 @xframe_options_exempt
 @csp_override(EMBED_POLICY)
 def embedded_card(request: HttpRequest, slug: str) -> HttpResponse:
-    """Return a public page's card for iframes on any site. The card is the same for every viewer."""
-    context = {"builders": [_public_profile(slug)], "currency": ""}
-    response = render(request, "profiles/builder_embed.html", context)
-    if is_for_every_visitor(request):
-        response = share_by_content(request, response)
+    """Return a public page's card for iframes on any site, in the page's language. It is the same for every viewer."""
+    profile = _public_profile(slug)
+    with translation.override(interface_language(profile.page_language)):
+        response = render(request, "profiles/builder_embed.html", {"builders": [profile], "currency": ""})
+        if is_for_every_visitor(request):
+            response = share_by_content(request, response)
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     return without_index(response)
 

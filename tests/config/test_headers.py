@@ -269,6 +269,7 @@ EXCEPTIONS = {
     f"/media/{ARGUMENTS['name']}": 404,
     "/admin/nowhere": 404,
     "/admin/logout/": 405,
+    "/language/": 405,
     "/admin/autocomplete/": 403,
     "/admin/webhooks/webhookevent/news/": 204,  # No event is newer than the list.
     "/admin/r/1/{pk}/": 404,  # These objects have no public page.
@@ -305,6 +306,8 @@ def test_post_without_csrf_token_is_rejected_except_at_the_webhook(stranger: Cli
         assert response.json() == {"error": "missing_headers"}
     elif url.startswith("/api/"):
         assert response.status_code == 401
+    elif url == "/language/":
+        assert response.status_code == 302
     elif url in probes.VIEWS:  # These URLs respond before the CSRF check, and only to GET and HEAD.
         assert response.status_code == 405
     else:
@@ -312,9 +315,10 @@ def test_post_without_csrf_token_is_rejected_except_at_the_webhook(stranger: Cli
         assert "This form has expired" in response.content.decode()
 
 
-def test_only_the_webhook_is_exempt_from_csrf_protection() -> None:
-    exempt = [pattern.lookup_str for _, pattern in ALL if getattr(pattern.callback, "csrf_exempt", False)]
-    assert exempt == ["webhooks.views.receive"]
+def test_only_the_webhook_and_the_language_are_exempt_from_csrf_protection() -> None:
+    """The form for the language is on cached pages. Its view rejects requests from other sites in another way."""
+    exempt = {pattern.lookup_str for _, pattern in ALL if getattr(pattern.callback, "csrf_exempt", False)}
+    assert exempt == {"webhooks.views.receive", "config.views.set_language"}
 
 
 @pytest.mark.urls("tests.config.urls")

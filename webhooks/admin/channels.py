@@ -15,6 +15,7 @@ from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.post_only import post_only
+from core.interface_languages import english
 from webhooks.admin.event_actions import can_repair
 from webhooks.models import Alert, Notification
 from webhooks.monitoring.notifications import channels, delivery, incidents
@@ -50,8 +51,9 @@ class ChannelsMixin(admin.ModelAdmin[Alert]):
         if channel is None:
             self.message_user(request, _("This channel is no longer in ALERT_URLS."), messages.WARNING)
         else:
-            error = _send_test(channel)
-            target = Notification(kind=_("Test"), channel=channel.name)
+            with english():
+                error = _send_test(channel)
+                target = Notification(kind=_("Test"), channel=channel.name)
             actor = Actor.from_request(request)
             log.record(AuditLog.Action.ALERT_CHANNEL_TESTED, actor=actor, target=target, answer=error or "accepted")
             text = error or _("The channel accepted the test message.")

@@ -23,6 +23,7 @@ from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.post_only import post_only
 from core.forms import LineField
+from core.interface_languages import english
 from webhooks.admin.event_list import EventChangeList
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Replay, WebhookEvent
@@ -152,7 +153,8 @@ class RepairMixin(admin.ModelAdmin[WebhookEvent]):
             return self._resolve_many(request, ids, by)
         if ids:
             events = WebhookEvent.objects.filter(pk__in=ids)
-            description = ngettext("%d selected event", "%d selected events", len(ids)) % len(ids)
+            with english():
+                description = ngettext("%d selected event", "%d selected events", len(ids)) % len(ids)
         else:
             # Events that arrived after the form was shown are not included.
             events = events.filter(pk__lte=data["newest"] or 0)
@@ -259,6 +261,7 @@ class RepairMixin(admin.ModelAdmin[WebhookEvent]):
 
 def describe_filters(changelist: EventChangeList) -> str:
     """Return a description of the active filters. It contains no names or email addresses, because it is stored."""
-    chips = [(chip.label, chip.stored or str(chip.value)) for chip in changelist.chips()]
-    words = [f"{label}: {_('(an email address)') if '@' in value else value}" for label, value in chips]
-    return ", ".join(words)[:500] or _("all events")
+    with english():
+        chips = [(chip.label, chip.stored or str(chip.value)) for chip in changelist.chips()]
+        words = [f"{label}: {_('(an email address)') if '@' in value else value}" for label, value in chips]
+        return ", ".join(words)[:500] or _("all events")

@@ -10,6 +10,7 @@ from django.utils import timezone
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
+from core.interface_languages import english
 from webhooks.models import Alert, Notification
 from webhooks.monitoring import signals
 from webhooks.monitoring.health import measure
@@ -63,4 +64,5 @@ def apply_action(alert_id: int, action: AlertAction, *, actor: Actor, note: str,
 def _current_figures(alert: Alert) -> str:
     """Return the signal's current sentence, which also says so if the problem still exists."""
     rule = Alert.Rule(alert.rule)
-    return signals.read(rule, RULES[rule], measure()).summary[:500]
+    with english():
+        return signals.read(rule, RULES[rule], measure()).summary[:500]

@@ -20,6 +20,7 @@ from audit.log import Actor
 from audit.models import AuditLog
 from core.db.statements import update
 from core.db.transactions import CurrentTransaction
+from core.interface_languages import english
 from webhooks.inbox import retry_policy
 from webhooks.inbox import service as inbox
 from webhooks.models import WebhookEvent
@@ -187,7 +188,8 @@ def _note(event: WebhookEvent) -> str:
 
 def _audited_since(row_id: int) -> list[Difference]:
     rows = AuditLog.objects.filter(transaction=CurrentTransaction(), pk__gt=row_id).order_by("pk")
-    return [difference for row in rows for difference in _differences_in(row)]
+    with english():
+        return [difference for row in rows for difference in _differences_in(row)]
 
 
 def _differences_in(row: AuditLog) -> list[Difference]:
