@@ -7,6 +7,7 @@ from typing import cast
 from django.contrib.auth import get_user
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -23,6 +24,7 @@ from accounts.clerk.tokens import Reason
 from accounts.http import SiteRequest, json_unauthenticated
 from accounts.models import User
 from accounts.security import csp
+from accounts.sessions import recent_operators
 from accounts.sessions import services as sessions
 
 log = logging.getLogger(__name__)
@@ -145,6 +147,22 @@ def _forbid_storing(response: HttpResponse) -> None:
 
 
 def _user(request: HttpRequest, state: State) -> User | AnonymousUser:
+    if not is_in_admin(request):
+        return _load_user(request, state)
+    if operator := recent_operators.recall_without_waiting(request, state):
+        return operator
+    try:
+        user = _load_user(request, state)
+    except OperationalError as error:
+        if operator := recent_operators.recall(request, state, error):
+            return operator
+        raise
+    if isinstance(user, User):
+        recent_operators.remember(request, state, user)
+    return user
+
+
+def _load_user(request: HttpRequest, state: State) -> User | AnonymousUser:
     if isinstance(state, SignedIn):
         user = sessions.load_user(state.claims)
         if user.pk:

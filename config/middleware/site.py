@@ -13,6 +13,8 @@ from waffle.middleware import WaffleMiddleware
 from waffle.utils import get_setting
 
 from accounts.http import json_error
+from accounts.middleware import is_in_admin
+from core.db.locked_tables import tables_behind
 from core.db.outages import is_outage
 
 log = logging.getLogger(__name__)
@@ -104,7 +106,14 @@ def service_unavailable(request: HttpRequest, error: BaseException) -> HttpRespo
             503, "unavailable", "The service is temporarily unavailable. Try again in a few seconds."
         )
     else:
-        response = render(request, "503.html", status=503)
+        response = _unavailable_page(request, error)
     response["Retry-After"] = "5"
     add_never_cache_headers(response)
     return response
+
+
+def _unavailable_page(request: HttpRequest, error: BaseException) -> HttpResponse:
+    """Render the page. In the admin, the page names the locked tables, so that operators can find the cause."""
+    if not is_in_admin(request):
+        return render(request, "503.html", status=503)
+    return render(request, "admin/unavailable.html", {"locked": tables_behind(error)}, status=503)

@@ -1,12 +1,15 @@
 """The dashboard: overall status, event counts, health signals and items that need attention."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError, connection
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -18,6 +21,8 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts.http import SiteRequest
 from accounts.models import IdentityConflict, MetadataPush
+from core.db.locked_tables import LockedTable, find_locked_tables
+from core.db.page_parts import PageParts
 from webhooks.admin import links
 from webhooks.admin.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
@@ -25,6 +30,7 @@ from webhooks.jobs.states import STOPPED, WAITING
 from webhooks.models import Alert, ErrorGroup, MaintenanceWindow, WebhookEvent
 from webhooks.monitoring import charts, overall_status, rules, tiles
 from webhooks.monitoring import dashboard as dashboard_data
+from webhooks.monitoring.dashboard_query import DashboardCounts
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.rules import site
 from webhooks.monitoring.signals import Signal, State
@@ -35,6 +41,8 @@ MAX_LISTED = 5
 #: New errors are counted up to this number.
 MAX_COUNTED_ERRORS = 1000
 DAY = timedelta(days=1)
+#: A listed row, its name and its URL.
+type FirstRow = tuple[Model, str, str]
 SPAN_LABELS = {"24h": gettext_lazy("24 hours"), "30d": gettext_lazy("30 days")}
 
 
@@ -58,39 +66,70 @@ def dashboard(request: SiteRequest) -> HttpResponse:
 
 
 def build_context(span: str) -> dict[str, Any]:
-    """Return the template context. The number of queries does not depend on the amount of data."""
-    health, alerts = measure(), list(Alert.objects.open())
-    signals, list_urls = rules.evaluate(health), _list_urls()
+    """Return the template context. The number of queries does not depend on the amount of data.
+
+    If a table is locked, or a statement times out, every part is read separately with short timeouts.
+    """
+    locked = find_locked_tables()
+    if locked or connection.in_atomic_block:
+        return _build(span, PageParts(is_patient=not locked), locked)
+    with suppress(OperationalError):
+        context = _build(span, PageParts(is_patient=True), locked)
+        if not context["unread_health"]:
+            return context
+    return _build(span, PageParts(is_patient=False), find_locked_tables())
+
+
+def _build(span: str, parts: PageParts, locked: Sequence[LockedTable]) -> dict[str, Any]:
+    health = measure(parts.isolated)
+    open_alerts = parts.read(_("Alerts"), lambda: list(Alert.objects.open()), None)
+    alerts = open_alerts or []
+    with parts.isolated():
+        signals = rules.evaluate(health)
     _update_shown(alerts, signals, health.at)
-    status = overall_status.summarize(signals, alerts, health.at)
-    counts = dashboard_data.fetch_counts(health.at, span)
-    chart = dashboard_data.build_chart(health.at, span, counts)
-    rows = dashboard_data.build_table(health.at, counts)
+    windows = MaintenanceWindow.objects.active(health.at).order_by("-ends_at")
+    maintenance = parts.read(_("Maintenance windows"), windows.first, None)
+    counts = parts.read(_("Event counts"), lambda: dashboard_data.fetch_counts(health.at, span), None)
+    attention = [item for item in _attention(health, parts) if item[1]]
+    status = overall_status.summarize(
+        signals,
+        alerts,
+        health.at,
+        locked=[_("The table %s is locked") % table.name for table in locked],
+        unread=[_("%s: could not be checked") % label for label in parts.unread],
+    )
     return {
         "title": _("Dashboard"),
         "health": health,
+        "unread_health": health.unread,
+        "unread": parts.unread,
+        "locked": locked,
         "overall_status": status,
         "status_digest": sha256(status.text.encode()).hexdigest()[:12],
         "alerts": alerts,
-        "maintenance": MaintenanceWindow.objects.active(health.at).order_by("-ends_at").first(),
+        "unread_alerts": open_alerts is None,
+        "maintenance": maintenance,
         "signals": _without_alert(signals, alerts),
+        "span": span,
+        "spans": SPAN_LABELS,
+        "list_urls": _list_urls(),
+        "attention": attention,
+        **(_counts_context(health.at, span, counts) if counts else {}),
+        "counts_are_stale": health.has("aggregated_at") and site.counts_are_stale(health),
+    }
+
+
+def _counts_context(now: datetime, span: str, counts: DashboardCounts) -> dict[str, Any]:
+    chart, rows = dashboard_data.build_chart(now, span, counts), dashboard_data.build_table(now, counts)
+    return {
         "rows": [(row, [(cell, _cell_url(cell)) for cell in row.cells]) for row in rows],
-        "tiles": [
-            (tile, _tile_url(tile, health.at - DAY)) for tile in tiles.build_tiles(health.at, span, rows, counts)
-        ],
-        "periods": dashboard_data.period_starts(health.at),
+        "tiles": [(tile, _tile_url(tile, now - DAY)) for tile in tiles.build_tiles(now, span, rows, counts)],
+        "periods": dashboard_data.period_starts(now),
         "chart": chart,
         "columns": _columns(chart, span),
         "legend": _legend(chart),
-        "span": span,
-        "spans": SPAN_LABELS,
         "timings": dashboard_data.build_timings(counts),
         "percentiles": [f"p{round(100 * fraction)}" for fraction in dashboard_data.PERCENTILES],
-        "counts_are_stale": site.counts_are_stale(health),
-        "list_urls": list_urls,
-        "attention": [
-            (label, number, key, list_urls[key], rows) for label, number, key, rows in _attention(health) if number
-        ],
     }
 
 
@@ -158,20 +197,33 @@ def _list_urls() -> dict[str, str]:
     }
 
 
-def _attention(health: Health) -> Iterator[tuple[str, int, str, list[tuple[Model, str]]]]:
-    """Yield items other than alerts that need attention: label, number, key in _list_urls, and the first rows."""
+def _attention(health: Health, parts: PageParts) -> Iterator[tuple[str, int, str, str, list[FirstRow]]]:
+    """Yield items other than alerts that need attention: label, number, key and URL in _list_urls, and the first rows.
+
+    Items that cannot be read are yielded by `parts`.
+    """
     dead = WebhookEvent.objects.filter(state=EventState.DEAD).order_by("received_at").defer("payload", "headers")
-    yield _("Dead events"), health.dead, "dead", _first_rows(dead)
     errors = ErrorGroup.objects.filter(state__in=[ErrorGroup.State.NEW, ErrorGroup.State.RETURNED])
     newest = errors.order_by("-last_at")[: MAX_COUNTED_ERRORS + 1]
-    yield _("New errors"), len(newest), "errors", _first_rows(newest)
     conflicts = IdentityConflict.objects.waiting().order_by("opened_at")
-    yield _("Identity conflicts"), health.open_conflicts, "conflicts", _first_rows(conflicts)
     stopped = MetadataPush.objects.filter(state__in=[PushState.STOPPED, PushState.REFUSED]).select_related("user")
-    yield _("Stopped pushes"), health.stopped_pushes, "stopped", _first_rows(stopped.order_by("requested_at"))
+    items: list[tuple[str, Callable[[], int], str, QuerySet[Any]]] = [
+        (_("Dead events"), lambda: health.dead, "dead", dead),
+        (_("New errors"), lambda: len(newest), "errors", newest),
+        (_("Identity conflicts"), lambda: health.open_conflicts, "conflicts", conflicts),
+        (_("Stopped pushes"), lambda: health.stopped_pushes, "stopped", stopped.order_by("requested_at")),
+    ]
+    for label, count, key, rows in items:
+        number, first = parts.read(label, partial(_count_and_list, count, rows), (0, []))
+        yield label, number, key, _list_urls()[key], first
 
 
-def _first_rows(rows: QuerySet[Any]) -> list[tuple[Model, str]]:
+def _count_and_list(count: Callable[[], int], rows: QuerySet[Any]) -> tuple[int, list[FirstRow]]:
+    return count(), _first_rows(rows)
+
+
+def _first_rows(rows: QuerySet[Any]) -> list[FirstRow]:
+    """Return the rows with their names, which can need other tables, and their URLs."""
     opts = rows.model._meta
     name = f"admin:{opts.app_label}_{opts.model_name}_change"
-    return [(row, reverse(name, args=[row.pk])) for row in rows[:MAX_LISTED]]
+    return [(row, str(row), reverse(name, args=[row.pk])) for row in rows[:MAX_LISTED]]

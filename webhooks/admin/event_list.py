@@ -1,5 +1,6 @@
 """The list of events: its sort orders, filters and users."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,8 +47,7 @@ class EventChangeList(FormChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         ids = {event.clerk_user_id for event in self.result_list if event.clerk_user_id}
-        users = User.objects.filter(clerk_id__in=ids).only("clerk_id", "name", "username", "login")
-        by_clerk_id = {user.clerk_id: user for user in users} if ids else {}
+        by_clerk_id = self._read_details(lambda: _users_by_clerk_id(ids)) or {}
         for event in self.result_list:
             event.user = by_clerk_id.get(event.clerk_user_id)
 
@@ -55,6 +55,11 @@ class EventChangeList(FormChangeList):
     def is_first_page(self) -> bool:
         """Whether this is the unfiltered first page."""
         return not (self.newest_link or self.query or self.filter.given or self.sort != DEFAULT_SORT)
+
+
+def _users_by_clerk_id(ids: Collection[str]) -> dict[str | None, User]:
+    users = User.objects.filter(clerk_id__in=ids).only("clerk_id", "name", "username", "login")
+    return {user.clerk_id: user for user in users} if ids else {}
 
 
 def clerk_ids_by_email(email: str) -> list[str]:

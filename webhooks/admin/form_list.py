@@ -1,15 +1,19 @@
 """Base class for operators' lists with filter chips, a search field and sort links above a dense table."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+from django.db import OperationalError, connection
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.filter_groups import Chip
 from core.admin.keyset import SORT, KeysetChangeList
+from core.db.locked_tables import TIMEOUTS
 from webhooks.admin.form_filter import FormFilter
 
 
@@ -29,6 +33,18 @@ class FormChangeList(KeysetChangeList):
         for message in self.filter.form.error_messages():
             self.add_warning(message)
         return found.none() if self.warnings and request.method == "POST" else found
+
+    def _read_details[T](self, read: Callable[[], T]) -> T | None:
+        """Read details from other tables. If such a table is locked, the list is shown without the details."""
+        try:
+            return read()
+        except OperationalError as error:
+            if connection.in_atomic_block or not isinstance(error.__cause__, TIMEOUTS):
+                raise
+            self.add_warning(
+                gettext("Names and other details are missing, because the database did not respond in time.")
+            )
+            return None
 
     @property
     def filter(self) -> FormFilter:

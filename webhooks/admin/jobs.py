@@ -43,7 +43,7 @@ class JobChangeList(FormChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        add_details(self.result_list)
+        self._read_details(lambda: add_details(self.result_list))
 
 
 class BulkForm(forms.Form):

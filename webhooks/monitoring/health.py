@@ -5,7 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -134,6 +134,11 @@ class Health:
         except AttributeError:
             return False
         return True
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """The names of the missing measurements."""
+        return frozenset(field.name for field in fields(self) if not self.has(field.name))
 
     @property
     def last_reconciliation(self) -> Reconciliation | None:

@@ -32,20 +32,33 @@ class OverallStatus:
     text: str
 
 
-def summarize(signals: Mapping[Alert.Rule, Signal], alerts: Iterable[Alert], now: datetime) -> OverallStatus:
-    """Combine all signals into one status. Broken ones that an operator has acknowledged or snoozed are not urgent."""
+def summarize(
+    signals: Mapping[Alert.Rule, Signal],
+    alerts: Iterable[Alert],
+    now: datetime,
+    *,
+    locked: Iterable[str] = (),
+    unread: Iterable[str] = (),
+) -> OverallStatus:
+    """Combine all signals into one status. Broken ones that an operator has acknowledged or snoozed are not urgent.
+
+    Args:
+        locked: sentences about locked tables, which always need action.
+        unread: sentences about other data that could not be read.
+    """
     quiet = {alert.rule for alert in alerts if alert.is_quiet(now)}
     broken = _with_state(signals, State.BROKEN)
-    problems = [_title(rule, signals) for rule in broken if rule not in quiet]
+    problems = [*locked, *(_title(rule, signals) for rule in broken if rule not in quiet)]
     handled = [_title(rule, signals) for rule in broken if rule in quiet]
     waiting = [_title(rule, signals) for rule in _with_state(signals, State.DEGRADED)]
-    missing = [_title(rule, signals) for rule in _with_state(signals, State.UNKNOWN)]
+    unread = list(unread)
+    missing = [*unread, *(_title(rule, signals) for rule in _with_state(signals, State.UNKNOWN))]
     if problems:
-        return OverallStatus(Level.BAD, _join(_("Action needed"), *problems, *handled))
+        return OverallStatus(Level.BAD, _join(_("Action needed"), *problems, *handled, *unread))
     if handled:
-        return OverallStatus(Level.ATTENTION, _join(_("Problems acknowledged or snoozed"), *handled))
+        return OverallStatus(Level.ATTENTION, _join(_("Problems acknowledged or snoozed"), *handled, *unread))
     if waiting:
-        return OverallStatus(Level.ATTENTION, _join(_("Working, with items to review"), *waiting))
+        return OverallStatus(Level.ATTENTION, _join(_("Working, with items to review"), *waiting, *unread))
     if missing:
         return OverallStatus(Level.UNKNOWN, _join(_("No problems found, but some checks have no data yet"), *missing))
     return OverallStatus(Level.GOOD, _join(_("All systems operational")))

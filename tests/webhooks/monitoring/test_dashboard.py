@@ -330,7 +330,7 @@ def test_admin_index_links_to_dashboard(operator: Client) -> None:
 
 
 #: Statements for the whole page and for a poll, including the session.
-PAGE, POLLED = 39, 39
+PAGE, POLLED = 40, 40
 
 
 def count_queries(browser: Client, **headers: str) -> int:

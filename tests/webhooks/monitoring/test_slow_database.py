@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 import time_machine
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -16,9 +17,13 @@ from pytest_django import Settings
 
 from accounts.clerk import samples
 from accounts.models import User
-from tests.helpers.clients import with_password
+from accounts.sessions import recent_operators
+from core.db import timeouts
+from tests.helpers.clients import signed_in, with_password
+from tests.helpers.factories import UserFactory
 from tests.helpers.receiver import running_receiver
 from tests.helpers.webhooks import WebhookClient, person
+from tests.webhooks.jobs.rows import create_job
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.inbox.rejections import rejection_counter
 from webhooks.models import Alert
@@ -53,6 +58,7 @@ def operator() -> Iterator[Client]:
         cursor.execute("SET lock_timeout = '50ms'")
     yield operator
     connection.close()
+    cache.delete(recent_operators.LOCKED)  # Otherwise, the next tests use copies of their users for ten seconds.
 
 
 @contextmanager
@@ -105,18 +111,116 @@ def test_notification_of_a_manual_resolution_is_sent_while_users_are_locked(
         assert f"Resolved by {name} at" in receiver.messages[-1]["message"]
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_pages_respond_or_report_the_database_while_a_table_is_locked(
-    operator: Client, database_url: str, table: str
-) -> None:
+LOCKED_TABLES = (*TABLES, "accounts_user", "accounts_identityconflict", "webhooks_alert", "webhooks_eventcount")
+
+
+@pytest.mark.parametrize("table", LOCKED_TABLES)
+def test_dashboard_shows_what_could_not_be_read(operator: Client, database_url: str, table: str) -> None:
+    operator.get(DASHBOARD)
+    with locked(table, database_url):
+        started = monotonic()
+        response = operator.get(DASHBOARD)
+        duration_s = monotonic() - started
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert f"The table {table} is locked" in response.context["overall_status"].text
+    assert response.context["overall_status"].level == "bad"
+    assert "All systems operational" not in text
+    assert "Nothing needs attention" not in text
+    assert "could not be read" in text or "could not be checked" in text
+    assert duration_s < 5
+    text = operator.get(DASHBOARD).content.decode()
+    assert "could not be" not in text
+    assert "is locked" not in text
+
+
+def test_slow_statement_is_shown_as_unread(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement that times out without a lock, for example because the disk is slow."""
+
+    def time_out(*args: object, **kwargs: object) -> None:
+        with timeouts.short_timeouts(lock_ms=50, statement_ms=50), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.2)")
+
+    monkeypatch.setattr("core.db.page_parts.STATEMENT_TIMEOUT_MS", 50)
+    monkeypatch.setattr("webhooks.monitoring.dashboard.fetch_counts", time_out)
+    response = operator.get(DASHBOARD)
+    assert response.status_code == 200
+    assert "Event counts: could not be checked" in response.context["overall_status"].text
+
+
+@pytest.mark.parametrize("table", LOCKED_TABLES)
+def test_pages_respond_or_name_the_locked_table(operator: Client, database_url: str, table: str) -> None:
+    operator.get(DASHBOARD)
     with locked(table, database_url):
         for page in PAGES:
             response = operator.get(page)
             text = response.content.decode()
             assert response.status_code in (200, 503), page
             assert "All systems operational" not in text
-            if response.status_code == 503:
+            if response.status_code == 503 and page.startswith("/admin/"):
+                assert f"<code>{table}</code> is locked by the database process" in text, page
+                assert "pg_terminate_backend" in text, page
+            elif response.status_code == 503:
                 assert "temporarily unavailable" in text, page
+
+
+@pytest.mark.parametrize(("page", "table"), (("webhookevent", "accounts_user"), ("job", "procrastinate_events")))
+def test_list_is_shown_without_details_from_a_locked_table(
+    operator: Client, database_url: str, page: str, table: str
+) -> None:
+    event(timezone.now(), clerk_user_id="user_1")
+    create_job()
+    operator.get(DASHBOARD)
+    with locked(table, database_url):
+        response = operator.get(f"/admin/webhooks/{page}/")
+    assert response.status_code == 200
+    assert len(response.context["cl"].result_list) == 1
+    assert "Names and other details are missing" in response.content.decode()
+
+
+class TestRecentOperators:
+    """The copies of operators that are used while the table of users is locked."""
+
+    def test_operator_without_a_copy_gets_the_locked_table(self, operator: Client, database_url: str) -> None:
+        with locked("accounts_user", database_url):
+            response = operator.get(DASHBOARD)
+        assert response.status_code == 503
+        assert "<code>accounts_user</code> is locked" in response.content.decode()
+
+    def test_copy_changes_nothing_and_is_used_only_in_the_admin(self, operator: Client, database_url: str) -> None:
+        alert = Alert.objects.create(rule="dead_events", summary="x", value=1, notified_value=1, worst_value=1)
+        operator.get(DASHBOARD)
+        with locked("accounts_user", database_url):
+            action = operator.post(f"/admin/webhooks/alert/{alert.pk}/action/", {"action": "acknowledge"})
+            account = operator.get("/account/")
+        assert action.status_code == 503
+        assert account.status_code != 200
+        assert Alert.objects.get().acknowledged_at is None
+
+    def test_copy_expires(self, operator: Client, database_url: str) -> None:
+        operator.get(DASHBOARD)
+        with locked("accounts_user", database_url), time_machine.travel(timezone.now() + timedelta(minutes=16)):
+            assert operator.get(DASHBOARD).status_code == 503
+
+    def test_user_is_loaded_again_soon_after_the_lock(self, operator: Client, database_url: str) -> None:
+        operator.get(DASHBOARD)
+        with locked("accounts_user", database_url):
+            operator.get(DASHBOARD)
+        User.objects.update(is_superuser=False)
+        with time_machine.travel(timezone.now() + timedelta(seconds=11)):
+            assert operator.get(DASHBOARD).status_code == 302
+
+    def test_copy_belongs_to_one_session(self, operator: Client, database_url: str) -> None:
+        operator.get(DASHBOARD)
+        with locked("accounts_user", database_url):
+            assert Client(raise_request_exception=False).get(DASHBOARD).status_code in (302, 503)
+
+    def test_admin_from_clerk_has_a_copy(self, operator: Client, database_url: str) -> None:
+        browser = signed_in(UserFactory.create(admin=True))
+        browser.raise_request_exception = False
+        browser.get(DASHBOARD)
+        with locked("accounts_user", database_url):
+            assert browser.get(DASHBOARD).status_code == 200
 
 
 def test_clock_jump_neither_resolves_alerts_nor_reports_ok() -> None:
