@@ -3,6 +3,7 @@
 import time
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from django.conf import settings
@@ -13,9 +14,11 @@ from accounts.clerk import rate_limiter
 #: Fixes the structure of Clerk's responses. https://clerk.com/docs/guides/development/upgrading/versioning
 API_VERSION = "2026-05-12"
 TIMEOUT_S = 10.0
+#: Slower requests are reported, because requests that take twice as long fail.
+SLOW_S = TIMEOUT_S / 2
 #: Timeout for probes, which are small requests. A slower response counts as an outage, because every push and fetch
 #: would be just as slow.
-PROBE_TIMEOUT_S = 5.0
+PROBE_TIMEOUT_S = SLOW_S
 #: Maximum total time for one call, including waits and retries. After that, the task queue retries.
 MAX_TOTAL_S = 30.0
 MAX_ATTEMPTS = 3
@@ -72,12 +75,12 @@ def request(method: str, path: str, *, query: Any = None, body: Any = None, rate
     while True:
         attempt += 1
         permit = _acquire_permit(description, rate_limit_key, deadline)
-        response = _send(method, path, query, body)
+        response, is_slow = _send(method, path, query, body)
         if isinstance(response, httpx.Response) and not _is_retryable(response):
-            _report_answer(response, permit)
+            _report_answer(response, permit, is_slow=is_slow)
             return _parse(response, description)
         delay_s = _retry_delay_s(response, attempt)
-        _report_failure(response, delay_s)
+        _report_failure(response, delay_s, is_slow=is_slow)
         if attempt == MAX_ATTEMPTS or time.monotonic() + delay_s > deadline:
             raise ClerkApiError(_error_message(response, description))
         time.sleep(delay_s)
@@ -89,11 +92,12 @@ def probe() -> bool:
     The circuit therefore closes soon after an outage ends, and an outage is noticed without other requests.
     """
     permit = rate_limiter.acquire(max_wait_s=0) or rate_limiter.Permit(failures=1)
-    response = _send("GET", "/v1/users", {"limit": 1}, None, timeout_s=PROBE_TIMEOUT_S)
+    response, is_slow = _send("GET", "/v1/users", {"limit": 1}, None, timeout_s=PROBE_TIMEOUT_S)
+    rate_limiter.record_probe()
     if isinstance(response, httpx.Response) and not _is_retryable(response):
-        _report_answer(response, permit)
+        _report_answer(response, permit, is_slow=is_slow)
         return True
-    _report_failure(response, _retry_delay_s(response, attempt=1))
+    _report_failure(response, _retry_delay_s(response, attempt=1), is_slow=is_slow)
     return False
 
 
@@ -115,31 +119,40 @@ def _acquire_permit(description: str, rate_limit_key: str, deadline: float) -> r
 
 def _send(
     method: str, path: str, query: Any, body: Any, *, timeout_s: float = TIMEOUT_S
-) -> httpx.Response | httpx.HTTPError:
+) -> tuple[httpx.Response | httpx.HTTPError, bool]:
+    """Send a request. Return the response or error, and whether the request was slow."""
     headers = {"Authorization": f"Bearer {settings.CLERK_SECRET_KEY}"}
     url = f"{settings.CLERK_API_URL}{path}"
+    started = time.monotonic()
+    response: httpx.Response | httpx.HTTPError
     try:
-        return client().request(method, url, params=query, json=body, headers=headers, timeout=timeout_s)
+        response = client().request(method, url, params=query, json=body, headers=headers, timeout=timeout_s)
     except httpx.HTTPError as error:
-        return error
+        response = error
+    return response, time.monotonic() - started >= SLOW_S
 
 
 def _is_retryable(response: httpx.Response) -> bool:
     return response.status_code == codes.TOO_MANY_REQUESTS or response.is_server_error
 
 
-def _report_answer(response: httpx.Response, permit: rate_limiter.Permit) -> None:
+def _report_answer(response: httpx.Response, permit: rate_limiter.Permit, *, is_slow: bool) -> None:
     if response.status_code in ACCOUNT_ERRORS:
-        rate_limiter.record_refusal()
+        rate_limiter.record_refusal(_failure(response), is_slow=is_slow)
     else:
-        rate_limiter.record_success(permit)
+        rate_limiter.record_success(permit, is_slow=is_slow)
 
 
-def _report_failure(response: httpx.Response | httpx.HTTPError, delay_s: float) -> None:
+def _report_failure(response: httpx.Response | httpx.HTTPError, delay_s: float, *, is_slow: bool) -> None:
     if isinstance(response, httpx.Response) and response.status_code == codes.TOO_MANY_REQUESTS:
         rate_limiter.pause(min(delay_s, MAX_TOTAL_S))
     else:
-        rate_limiter.record_failure()
+        rate_limiter.record_failure(_failure(response), is_slow=is_slow)
+
+
+def _failure(response: httpx.Response | httpx.HTTPError) -> rate_limiter.Failure:
+    reason = str(response.status_code) if isinstance(response, httpx.Response) else type(response).__name__
+    return rate_limiter.Failure(urlsplit(settings.CLERK_API_URL).hostname or "", reason)
 
 
 def _retry_delay_s(response: httpx.Response | httpx.HTTPError, attempt: int) -> float:

@@ -6,6 +6,7 @@ breaker: a `ClerkRateLimit` row that exists only while probes fail and expires i
 
 import logging
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import httpx
 from django.core.cache import cache
@@ -13,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.clerk import instance, jwks
-from accounts.clerk.rate_limiter import FRONTEND
+from accounts.clerk.rate_limiter import FRONTEND, Failure
 from accounts.models import ClerkRateLimit
 
 log = logging.getLogger(__name__)
@@ -31,9 +32,10 @@ CACHE_S = 3
 CACHE_KEY = "clerk_outage"
 
 _OPEN = """
-INSERT INTO accounts_clerkratelimit AS circuit (name, next_slot_at, failures, suspended_until)
-VALUES (%s, now(), 1, now() + %s)
-ON CONFLICT (name) DO UPDATE SET failures = circuit.failures + 1, suspended_until = excluded.suspended_until
+INSERT INTO accounts_clerkratelimit AS circuit (name, next_slot_at, failures, suspended_until, failed_host, failed_with)
+VALUES (%s, now(), 1, now() + %s, %s, %s)
+ON CONFLICT (name) DO UPDATE SET failures = circuit.failures + 1, suspended_until = excluded.suspended_until,
+    failed_host = excluded.failed_host, failed_with = excluded.failed_with
 RETURNING failures
 """
 
@@ -43,16 +45,20 @@ def probe() -> bool:
     configured = instance.current()
     if configured is None:
         return True
-    is_up = any(_is_responding(configured.frontend_api_url) for _ in range(ATTEMPTS))
-    if is_up:
+    reason = ""
+    for _attempt in range(ATTEMPTS):
+        reason = _failure(configured.frontend_api_url)
+        if not reason:
+            break
+    if not reason:
         if ClerkRateLimit.objects.filter(name=FRONTEND).delete()[0]:
             log.warning("Clerk's Frontend API is responding again.")
-    elif _open_circuit() == 1:
+    elif _open_circuit(Failure(urlsplit(configured.frontend_api_url).hostname or "", reason)) == 1:
         log.error(
             "Clerk's Frontend API (%s) is not responding. Users whose session token has expired appear signed out on public pages.",
             configured.frontend_api_url,
         )
-    return is_up
+    return not reason
 
 
 def is_known() -> bool:
@@ -65,21 +71,22 @@ def is_known() -> bool:
     return known
 
 
-def _is_responding(frontend_api_url: str) -> bool:
-    """Return whether a browser would get a response.
+def _failure(frontend_api_url: str) -> str:
+    """Return why a browser would get no response: a status code or the name of an error. Return "" if it would.
 
     A rejection is also a response, because the request reached Clerk.
     """
     url = f"{jwks.resolve_localhost(frontend_api_url)}/v1/client/handshake"
     try:
-        return not httpx.get(url, timeout=TIMEOUT_S, follow_redirects=False).is_server_error
-    except httpx.HTTPError:
-        return False
+        response = httpx.get(url, timeout=TIMEOUT_S, follow_redirects=False)
+    except httpx.HTTPError as error:
+        return type(error).__name__
+    return str(response.status_code) if response.is_server_error else ""
 
 
-def _open_circuit() -> int:
+def _open_circuit(failure: Failure) -> int:
     """Return the number of consecutive failed probes, including the current probe."""
     with connection.cursor() as cursor:
-        cursor.execute(_OPEN, [FRONTEND, OPEN_FOR])  # type: ignore[list-item]  # psycopg adapts timedeltas
+        cursor.execute(_OPEN, [FRONTEND, OPEN_FOR, *failure])  # type: ignore[list-item]  # psycopg adapts timedeltas
         [failures] = cursor.fetchone()
     return int(failures)

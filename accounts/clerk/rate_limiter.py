@@ -9,10 +9,11 @@ it. https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -44,11 +45,12 @@ ON CONFLICT (name) DO UPDATE SET
 WHERE coalesce(bucket.suspended_until <= clock_timestamp(), true)
   AND bucket.next_slot_at - clock_timestamp() <= %(burst)s + %(max_wait)s
 RETURNING extract(epoch FROM next_slot_at - %(interval)s - %(burst)s - clock_timestamp())::float,
-    failures, refused_at IS NOT NULL
+    failures, refused_at IS NOT NULL, slow_requests
 """
 _RECORD_FAILURE = """
 UPDATE accounts_clerkratelimit SET
-    failures = failures + 1,
+    failures = failures + 1, failed_host = %(host)s, failed_with = %(reason)s,
+    slow_requests = slow_requests + %(slow)s,
     suspended_until = CASE WHEN failures + 1 >= %(threshold)s
         THEN clock_timestamp()
             + least(%(min)s::float * 2 ^ least(failures + 1 - %(threshold)s, 10), %(max)s) * interval '1 s'
@@ -64,10 +66,19 @@ class Permit:
     Attributes:
         failures: consecutive failures before this request.
         was_refused: whether Clerk rejected the previous request's secret key.
+        slow_requests: slow requests since the last quick answer.
     """
 
     failures: int
     was_refused: bool = False
+    slow_requests: int = 0
+
+
+class Failure(NamedTuple):
+    """The host of a failed request, and its status code or the name of the error."""
+
+    host: str
+    reason: str
 
 
 def acquire(name: str = INSTANCE, *, max_wait_s: float) -> Permit | None:
@@ -82,33 +93,40 @@ def acquire(name: str = INSTANCE, *, max_wait_s: float) -> Permit | None:
     found = _acquire(name, max_wait_s)
     if found is None:
         return None
-    wait_s, failures, was_refused = found
+    wait_s, failures, was_refused, slow_requests = found
     if wait_s > 0:
         time.sleep(wait_s)
-    return Permit(failures, was_refused)
+    return Permit(failures, was_refused, slow_requests)
 
 
-def record_success(permit: Permit) -> None:
-    if permit.failures or permit.was_refused:
-        ClerkRateLimit.objects.filter(name=INSTANCE).update(failures=0, suspended_until=None, refused_at=None)
+def record_success(permit: Permit, *, is_slow: bool = False) -> None:
+    if permit.failures or permit.was_refused or permit.slow_requests or is_slow:
+        _record_answer(is_slow=is_slow, refused_at=None)
 
 
-def record_refusal() -> None:
+def record_refusal(failure: Failure, *, is_slow: bool = False) -> None:
     """Record that Clerk responded but rejected the secret key or the account."""
     since = Coalesce("refused_at", Now())
-    ClerkRateLimit.objects.filter(name=INSTANCE).update(failures=0, suspended_until=None, refused_at=since)
+    _record_answer(is_slow=is_slow, refused_at=since, failed_host=failure.host, failed_with=failure.reason)
 
 
-def record_failure() -> None:
+def record_failure(failure: Failure, *, is_slow: bool = False) -> None:
     """Count a request that got no response or a server error from Clerk, and open the circuit if needed."""
     values: dict[str, Any] = {
         "name": INSTANCE,
+        "host": failure.host,
+        "reason": failure.reason,
+        "slow": int(is_slow),
         "threshold": FAILURE_THRESHOLD,
         "min": MIN_SUSPENSION_S,
         "max": MAX_SUSPENSION_S,
     }
     with connection.cursor() as cursor:
         cursor.execute(_RECORD_FAILURE, values)
+
+
+def record_probe() -> None:
+    ClerkRateLimit.objects.filter(name=INSTANCE).update(probed_at=timezone.now())
 
 
 def pause(delay_s: float) -> None:
@@ -131,11 +149,14 @@ def requests_per_window(name: str) -> int:
     return MAX_PRODUCTION_REQUESTS if is_production else MAX_DEVELOPMENT_REQUESTS
 
 
-def _acquire(name: str, max_wait_s: float) -> tuple[float, int, bool] | None:
-    """Reserve the next slot.
+def _record_answer(*, is_slow: bool, **values: Any) -> None:
+    slow_requests = F("slow_requests") + 1 if is_slow else 0
+    found = ClerkRateLimit.objects.filter(name=INSTANCE)
+    found.update(failures=0, suspended_until=None, slow_requests=slow_requests, **values)
 
-    Return the seconds until the slot, the previous failures, and whether the key was refused.
-    """
+
+def _acquire(name: str, max_wait_s: float) -> tuple[float, int, bool, int] | None:
+    """Reserve the next slot. Return the seconds until the slot, and the values of a permit."""
     limit = requests_per_window(name)
     burst = max(1, round(limit * BURST))
     values: dict[str, Any] = {
@@ -148,5 +169,5 @@ def _acquire(name: str, max_wait_s: float) -> tuple[float, int, bool] | None:
     }
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(_ACQUIRE, values)
-        found: tuple[float, int, bool] | None = cursor.fetchone()
+        found: tuple[float, int, bool, int] | None = cursor.fetchone()
         return found

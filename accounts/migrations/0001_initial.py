@@ -60,6 +60,10 @@ class Migration(migrations.Migration):
                 ('failures', models.PositiveIntegerField(default=0, help_text='Consecutive failed requests.')),
                 ('suspended_until', models.DateTimeField(help_text='No request is sent to Clerk before this time.', null=True)),
                 ('refused_at', models.DateTimeField(help_text='Since when Clerk has refused the secret key.', null=True)),
+                ('failed_host', models.CharField(db_default='', help_text='Host of the last failed or refused request.', max_length=253)),
+                ('failed_with', models.CharField(db_default='', help_text='Status code of that request, or the name of the error without an answer.', max_length=64)),
+                ('slow_requests', models.PositiveIntegerField(db_default=0, help_text='Requests since the last quick answer that were slow or timed out.')),
+                ('probed_at', models.DateTimeField(help_text='When a worker last checked the connection.', null=True)),
             ],
             options={
                 'constraints': [models.UniqueConstraint(fields=('name',), name='accounts_rate_limit_name_unique')],

@@ -39,6 +39,18 @@ class ClerkRateLimit(models.Model):
     failures = models.PositiveIntegerField(default=0, help_text="Consecutive failed requests.")
     suspended_until = models.DateTimeField(null=True, help_text="No request is sent to Clerk before this time.")
     refused_at = models.DateTimeField(null=True, help_text="Since when Clerk has refused the secret key.")
+    failed_host = models.CharField(
+        max_length=253, db_default="", help_text="Host of the last failed or refused request."
+    )
+    failed_with = models.CharField(
+        max_length=64,
+        db_default="",
+        help_text="Status code of that request, or the name of the error without an answer.",
+    )
+    slow_requests = models.PositiveIntegerField(
+        db_default=0, help_text="Requests since the last quick answer that were slow or timed out."
+    )
+    probed_at = models.DateTimeField(null=True, help_text="When a worker last checked the connection.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["name"], name="accounts_rate_limit_name_unique")]

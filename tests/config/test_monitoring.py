@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from config.environment import BASE_DIR
 from tests.helpers.webhooks import WebhookClient, person
 from webhooks.models import Alert
+from webhooks.monitoring.signals import SEVERITY, State
 
 pytestmark = pytest.mark.django_db
 
@@ -163,6 +164,17 @@ def test_every_rule_has_an_alert_with_a_runbook_in_both_systems() -> None:
         assert rule in RUNBOOK.findall(text)
         for name in RUNBOOK.findall(text):
             assert (BASE_DIR / "docs" / "runbooks" / f"{name}.md").is_file()
+
+
+@pytest.mark.parametrize("rule", Alert.Rule)
+def test_both_systems_alert_exactly_when_the_application_does(rule: Alert.Rule) -> None:
+    """The application opens alerts for broken signals only."""
+    value = SEVERITY[State.BROKEN]
+    [prometheus] = [each["expr"] for each in prometheus_rules() if each["labels"]["rule"] == rule]
+    [monitor] = [each for each in read("datadog_monitors.json") if f"rule:{rule}" in each["tags"]]
+    assert prometheus == f'max(buildappswith_signal{{rule="{rule}"}}) >= {value}'
+    assert monitor["query"] == f"max(last_5m):max:buildappswith.signal{{rule:{rule}}} >= {value}"
+    assert monitor["options"]["thresholds"]["critical"] == value
 
 
 def test_queries_of_alert_gauges_name_existing_rules() -> None:

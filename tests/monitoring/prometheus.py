@@ -17,8 +17,8 @@ from webhooks.monitoring.rules import SEVERITIES
 
 FOLDER = BASE_DIR / "docs" / "monitoring"
 RULES_FILE = FOLDER / "alert_rules.yml"
-#: The lowest value of `buildappswith_signal` that fires an alert. 2 is degraded, and 3 is broken.
-BROKEN, THRESHOLDS = 3, {Alert.Rule.CONFLICTS: 2}
+#: The value of `buildappswith_signal` that fires an alert. 2 is degraded.
+BROKEN = 3
 #: Prometheus evaluates the rules every 30 s in these tests. The signals are well for 2 minutes, bad for 5, and well again.
 INTERVAL, WELL_BEFORE, BAD, WELL_AFTER = "30s", 4, 10, 8
 
@@ -90,16 +90,16 @@ def test_configuration_is_valid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rule", Alert.Rule)
 def test_alert_fires_after_a_minute_and_resolves_with_its_signal(rule: Alert.Rule, tmp_path: Path) -> None:
-    alert, threshold = rules()[rule], THRESHOLDS.get(rule, BROKEN)
+    alert = rules()[rule]
     run_unit_tests(
         tmp_path,
         unit_test(
-            {signal(rule): values(threshold)},
+            {signal(rule): values(BROKEN)},
             alert,
             {"1m30s": False, "2m30s": False, "3m30s": True, "6m30s": True, "7m30s": False},
         ),
         # Degraded and unknown signals do not fire, and other rules' signals do not either.
-        unit_test({signal(rule): values(threshold - 1), signal("other"): values(BROKEN)}, alert, {"5m": False}),
+        unit_test({signal(rule): values(BROKEN - 1), signal("other"): values(BROKEN)}, alert, {"5m": False}),
     )
 
 

@@ -80,6 +80,7 @@ class Health:
         reconciliations: the latest finished reconciliations that also corrected differences, newest first.
         last_full: the latest of these that compared all users.
         open_conflicts: identity conflicts waiting for an admin's decision.
+        oldest_conflict: when the oldest of them was found.
         heartbeats: the last heartbeat of each running worker.
         worker_starts: the worker starts in the last ten minutes.
         overdue_jobs: jobs that should have started at least a minute ago.
@@ -110,6 +111,7 @@ class Health:
     reconciliations: list[Reconciliation]
     last_full: Reconciliation | None
     open_conflicts: int
+    oldest_conflict: datetime | None
     heartbeats: list[datetime]
     worker_starts: WorkerStarts
     oldest_overdue: datetime | None
@@ -251,7 +253,10 @@ def _reconciliations(now: datetime) -> dict[str, Any]:
 
 
 def _conflicts(now: datetime) -> dict[str, Any]:
-    return {"open_conflicts": _count(IdentityConflict.objects.waiting())}
+    opened = list(
+        IdentityConflict.objects.waiting().order_by("opened_at").values_list("opened_at", flat=True)[:MAX_COUNT]
+    )
+    return {"open_conflicts": len(opened), "oldest_conflict": min(opened, default=None)}
 
 
 def _workers(now: datetime) -> dict[str, Any]:

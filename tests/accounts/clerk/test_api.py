@@ -198,7 +198,7 @@ class TestCircuitBreaker:
         suspensions = []
         for _ in range(10):
             end_suspension()
-            rate_limiter.record_failure()
+            rate_limiter.record_failure(rate_limiter.Failure("api.clerk.com", "503"))
             until = ClerkRateLimit.objects.get().suspended_until
             assert until is not None
             suspensions.append((until - timezone.now()).total_seconds())
@@ -222,6 +222,51 @@ class TestCircuitBreaker:
         assert ClerkRateLimit.objects.get().refused_at == since
         transport.probe()
         assert ClerkRateLimit.objects.get().refused_at is None
+
+    @pytest.mark.parametrize(
+        ("response", "reason"),
+        ((httpx.Response(503), "503"), (httpx.Response(401), "401"), (httpx.ConnectTimeout("slow"), "ConnectTimeout")),
+    )
+    def test_last_failure_is_recorded(
+        self, fake: FakeClerk, response: httpx.Response | httpx.HTTPError, reason: str
+    ) -> None:
+        fake.respond_with(response)
+        transport.probe()
+        row = ClerkRateLimit.objects.get()
+        assert (row.failed_host, row.failed_with) == ("api.clerk.com", reason)
+        assert row.probed_at
+
+
+class TestSpeed:
+    @pytest.mark.parametrize("seconds", (6, 9))
+    def test_slow_requests_are_counted_until_a_quick_answer(
+        self, fake: FakeClerk, monkeypatch: pytest.MonkeyPatch, seconds: int
+    ) -> None:
+        """Requests time out after ten seconds. The probes time out earlier, but requests in between succeed."""
+        delays = iter((seconds, seconds, 5, 0.1))
+        clock = Clock(monkeypatch)
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            clock.offset_s += next(delays)
+            if request.url.params.get("limit") == "1":
+                raise httpx.ReadTimeout("slow")
+            return httpx.Response(404)
+
+        fake.handler = handler
+        counts = []
+        for is_probe in (False, False, True, False):
+            transport.probe() if is_probe else api.get_user("user_2a")
+            counts.append(ClerkRateLimit.objects.get().slow_requests)
+        assert counts == [1, 2, 3, 0]
+
+
+class Clock:
+    """A monotonic clock that tests can move forward."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.offset_s = 0.0
+        monotonic = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: monotonic() + self.offset_s)
 
 
 def end_suspension() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -95,6 +96,16 @@ def test_handshake_resumes_after_the_outage(page: BuilderProfile, frontend: Fron
     probe()
     assert get(signed_in(page.user, expired=True)).status_code == 307
     assert not ClerkRateLimit.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"), ((httpx.Response(502), "502"), (httpx.ReadTimeout("slow"), "ReadTimeout"))
+)
+def test_last_failure_is_recorded(frontend: FrontendApi, answer: httpx.Response | httpx.HTTPError, reason: str) -> None:
+    frontend.answers = [answer]
+    probe()
+    row = ClerkRateLimit.objects.get(name=rate_limiter.FRONTEND)
+    assert (row.failed_host, row.failed_with) == (urlsplit(ISSUER).hostname, reason)
 
 
 def test_valid_tokens_work_during_the_outage(page: BuilderProfile, frontend: FrontendApi) -> None:

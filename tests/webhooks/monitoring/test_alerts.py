@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 from pytest_django.asserts import assertContains, assertNotContains
 
-from accounts.models import ClerkRateLimit, MetadataPush, Reconciliation, User
+from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation, User
 from audit.models import AuditLog, AuditSeal, AuditVerification
 from core.times import start_of_hour
 from tests.helpers.clients import signed_in
@@ -196,13 +196,13 @@ def test_dashboard_shows_at_once_that_a_problem_is_over_or_has_returned(adam: Us
     assert text.count("2 events are dead and will not be retried.") == 1
 
 
-@pytest.mark.parametrize("rule", [rule for rule in Rule if rule != Rule.CONFLICTS])
+@pytest.mark.parametrize("rule", Rule)
 def test_rules_without_a_problem_have_figures(settings: Settings, rule: Alert.Rule) -> None:
     settings.CLERK_SECRET_KEY, settings.CLERK_INSTANCE_ID = "sk_test_x", "ins_ours"
     event(NOW - MINUTE, instance_id="ins_ours")
     for number in range(60):
         event(NOW - number * 6 * MINUTE, instance_id="ins_ours")
-    ClerkRateLimit.objects.create(name="instance", next_slot_at=NOW)
+    ClerkRateLimit.objects.create(name="instance", next_slot_at=NOW, probed_at=NOW)
     Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW)
     create_verification(NOW)
     CheckResult.objects.create(name="mail", state="passed", checked_at=NOW)
@@ -697,10 +697,50 @@ def test_type_that_still_fails_stays_broken_without_new_events() -> None:
         ({"name": "frontend", "failures": 1, "suspended_until": NOW + MINUTE}, "Frontend API is not responding"),
     ),
 )
-def test_clerk_outage_opens(facts: dict[str, Any], words: str) -> None:
-    ClerkRateLimit.objects.create(**{"name": "instance", "next_slot_at": NOW} | facts)
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    (
+        ("503", "Last answer: status 503 from api.clerk.com."),
+        ("ConnectTimeout", "No answer from api.clerk.com: ConnectTimeout."),
+    ),
+)
+def test_clerk_outage_opens_and_names_the_last_failure(
+    facts: dict[str, Any], words: str, reason: str, sentence: str
+) -> None:
+    failure = {"failed_host": "api.clerk.com", "failed_with": reason}
+    ClerkRateLimit.objects.create(**{"name": "instance", "next_slot_at": NOW} | failure | facts)
     assert check_alerts_at() == [Rule.CLERK]
-    assert words in Alert.objects.get().summary
+    summary = Alert.objects.get().summary
+    assert words in summary
+    assert sentence in summary
+
+
+def test_slow_answers_of_clerk_open_an_alert() -> None:
+    ClerkRateLimit.objects.create(name="instance", next_slot_at=NOW, slow_requests=2)
+    assert check_alerts_at() == []
+    ClerkRateLimit.objects.update(slow_requests=3)
+    assert check_alerts_at() == [Rule.CLERK]
+    alert = Alert.objects.get()
+    assert "took more than 5 seconds for each of the last 3 requests" in alert.summary
+    assert alert.notified_causes == ["slow"]
+
+
+def test_clerk_is_unknown_without_recent_probes(settings: Settings) -> None:
+    """Without a worker, the last answer may be hours old."""
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    ClerkRateLimit.objects.create(name="instance", next_slot_at=NOW, probed_at=NOW)
+    for minutes, state in ((4, "well"), (5, "unknown")):
+        with time_machine.travel(NOW + minutes * MINUTE, tick=False):
+            assert RULES[Rule.CLERK](measure()).state == state
+
+
+def test_identity_conflict_opens_an_alert_after_a_day() -> None:
+    with time_machine.travel(NOW, tick=False):
+        IdentityConflict.objects.create(user=UserFactory.create(), other=UserFactory.create(), kind="several")
+    assert check_alerts_at(timedelta(hours=23)) == []
+    assert check_alerts_at(timedelta(hours=24)) == [Rule.CONFLICTS]
+    alert = Alert.objects.get()
+    assert (alert.severity, alert.summary) == ("info", "1 identity conflict needs a decision.")
 
 
 def test_repeated_corrections_open_drift(settings: Settings) -> None:

@@ -82,7 +82,7 @@ def test_rule_that_raises_is_unknown_and_keeps_its_alert(monkeypatch: pytest.Mon
 def test_healthy_site_with_data_is_well(settings: Settings) -> None:
     now = timezone.now()
     settings.CLERK_SECRET_KEY = "sk_test_x"
-    ClerkRateLimit.objects.create(name="instance", next_slot_at=now)
+    ClerkRateLimit.objects.create(name="instance", next_slot_at=now, probed_at=now)
     Reconciliation.objects.create(kind="recent", state="finished", started_at=now, finished_at=now)
     event(now)
     CheckResult.objects.create(name="mail", state="passed", checked_at=now)

@@ -1,27 +1,35 @@
 """Rules about the connection to Clerk, and about differences between users here and in Clerk."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts.clerk.http import SLOW_S, TIMEOUT_S
 from accounts.clerk.outage import MAX_FAILURES
 from accounts.clerk.rate_limiter import FRONTEND, INSTANCE
+from accounts.models import ClerkRateLimit
 from core.times import minutes
 from webhooks.models import Alert
 from webhooks.monitoring import corrections
 from webhooks.monitoring.corrections import Corrections
 from webhooks.monitoring.health import Health
-from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown, well
+from webhooks.monitoring.signals import Signal, broken, degraded, unknown, well
 
 #: A worker probes the API every 15 seconds, so an outage is reported within a minute.
 MIN_FAILURES = 3
+#: This many requests in a row took more than half of their timeout.
+MIN_SLOW = 3
+#: Older results of the probe are ignored.
+MAX_PROBE_AGE = timedelta(minutes=5)
 MAX_PENDING_AGE = timedelta(minutes=15)
 #: Reconciliation runs every 15 minutes. An alert opens if it has not run for this time.
 MAX_RECONCILIATION_AGE = timedelta(hours=2)
 #: If webhooks arrive, reconciliation has nothing to correct. Several users, or corrections in several runs, mean lost events.
 MIN_CORRECTED_USERS, MIN_CORRECTING_RUNS = 5, 2
+#: An alert opens if a conflict has waited for a decision this long.
+MAX_CONFLICT_AGE = timedelta(days=1)
 #: Maximum number of failed events listed on the alert's page.
 MAX_IDS = 20
 #: Without the key, users are never compared with Clerk and changes are never pushed.
@@ -37,18 +45,49 @@ def clerk(health: Health) -> Signal:
             "Clerk's Backend API failed %d requests in a row. After five failures, only probes are sent.",
             backend.failures,
         )
-        return broken(text % backend.failures, backend.failures, causes=["backend"])
+        return broken(_with_failure(text % backend.failures, backend), backend.failures, causes=["backend"])
     if backend and backend.refused_at:
         text = _("Clerk refuses CLERK_SECRET_KEY. Compare it with the API keys page of Clerk's dashboard.")
-        return broken(text, 1, {"refused_since": backend.refused_at.isoformat()}, causes=["refused_key"])
+        facts = {"refused_since": backend.refused_at.isoformat()}
+        return broken(_with_failure(text, backend), 1, facts, causes=["refused_key"])
     if frontend and frontend.suspended_until and frontend.suspended_until > health.at:
         text = _("Clerk's Frontend API is not responding, so users cannot sign in or renew their session.")
-        return broken(text, min(frontend.failures, MAX_FAILURES), causes=["frontend"])
+        return broken(_with_failure(text, frontend), min(frontend.failures, MAX_FAILURES), causes=["frontend"])
+    return _backend(backend, health.at)
+
+
+def _backend(backend: ClerkRateLimit | None, now: datetime) -> Signal:
+    """Evaluate the Backend API's state without an outage."""
+    if backend and backend.slow_requests >= MIN_SLOW:
+        numbers = {"number": backend.slow_requests, "slow": SLOW_S, "timeout": TIMEOUT_S}
+        text = ngettext(
+            "Clerk's Backend API took more than %(slow)d seconds for the last %(number)d request. "
+            "Requests fail after %(timeout)d seconds.",
+            "Clerk's Backend API took more than %(slow)d seconds for each of the last %(number)d requests. "
+            "Requests fail after %(timeout)d seconds.",
+            backend.slow_requests,
+        )
+        return broken(text % numbers, 1, title=_("Clerk responds slowly"), causes=["slow"])
     if backend and backend.failures:
-        return degraded(_("A request to Clerk failed"), _("The last request to Clerk failed."))
+        text = _with_failure(_("The last request to Clerk failed."), backend)
+        return degraded(_("A request to Clerk failed"), text)
+    if backend and settings.CLERK_SECRET_KEY and not (backend.probed_at and now - backend.probed_at < MAX_PROBE_AGE):
+        return unknown(_("The connection to Clerk has not been checked for five minutes"))
     if backend and settings.CLERK_SECRET_KEY:
         return well(_("Clerk's APIs answer and accept the secret key."))
     return unknown(_("No request has been sent to Clerk") if settings.CLERK_SECRET_KEY else str(NO_KEY))
+
+
+def _with_failure(text: str, row: ClerkRateLimit) -> str:
+    """Add the status code and the host of the last failure."""
+    if not row.failed_with:
+        return text
+    reason = (
+        _("Last answer: status %(reason)s from %(host)s.")
+        if row.failed_with.isdecimal()
+        else _("No answer from %(host)s: %(reason)s.")
+    )
+    return f"{text} {reason % {'reason': row.failed_with, 'host': row.failed_host}}"
 
 
 def pushes(health: Health) -> Signal:
@@ -149,9 +188,13 @@ def _describe_corrections(found: Corrections) -> str:
 
 
 def conflicts(health: Health) -> Signal:
+    """Check whether conflicts need a decision. The alert opens only after a day, because nothing stops working."""
     if not health.open_conflicts:
-        return WELL
+        return well(_("No identity conflict needs a decision."))
     text = ngettext(
         "%d identity conflict needs a decision.", "%d identity conflicts need a decision.", health.open_conflicts
     )
-    return degraded(str(Alert.Rule.CONFLICTS.label), text % health.open_conflicts)
+    summary = text % health.open_conflicts
+    if health.oldest_conflict and health.at - health.oldest_conflict >= MAX_CONFLICT_AGE:
+        return broken(summary, health.open_conflicts)
+    return degraded(str(Alert.Rule.CONFLICTS.label), summary)
