@@ -192,3 +192,18 @@ def check_preload(**kwargs: Any) -> list[checks.CheckMessage]:
             id="config.W001",
         )
     ]
+
+
+@checks.register(checks.Tags.security)
+def check_replica(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E020: the replica's URL names the primary."""
+    primary, replica = settings.DATABASES["default"], settings.DATABASES.get("replica")
+    if not replica or any(primary[part] != replica[part] for part in ("HOST", "PORT", "NAME")):
+        return []
+    return [
+        checks.Error(
+            "DATABASE_REPLICA_URL names the same database as DATABASE_URL.",
+            hint="Set it to a streaming replica, or leave it unset.",
+            id="config.E020",
+        )
+    ]

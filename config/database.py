@@ -9,7 +9,7 @@ from django.db import connections
 from psycopg_pool import ConnectionPool
 
 
-def check_connection(connection: psycopg.Connection[Any]) -> None:
+def check_connection(connection: psycopg.Connection[Any], alias: str = "default") -> None:
     """Check whether the server has closed a pooled connection, without a round trip.
 
     A server that shuts down or closes a connection sends a message, which makes the socket readable. The first dead
@@ -24,7 +24,7 @@ def check_connection(connection: psycopg.Connection[Any]) -> None:
     try:
         ConnectionPool.check_connection(connection)
     except psycopg.Error:
-        pool = connections["default"].pool  # type: ignore[attr-defined]  # only the PostgreSQL backend has it
+        pool = connections[alias].pool  # type: ignore[attr-defined]  # only the PostgreSQL backend has it
         pool.drain()
         raise
 

@@ -1,7 +1,7 @@
 """Read the environment variables in `.env.example`. Errors for invalid values name the variable."""
 
 import re
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from core.origins import canonical_origin
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 MAIL_TIMEOUT_S = 20
+#: Seconds to wait for a connection to the replica before a page is read from the primary.
+REPLICA_TIMEOUT_S = 0.5
 TRUE_WORDS, FALSE_WORDS = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 FRACTION = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
 #: A host name with a top-level domain. IP addresses and "localhost" are useless in an email.
@@ -255,6 +257,20 @@ def database_config(url: str, *, pool_size: int, pooler: str = "", password: str
         return config | {"CONN_MAX_AGE": 0, "OPTIONS": options, "DISABLE_SERVER_SIDE_CURSORS": True}
     options["options"] = STARTUP_OPTIONS
     return config | {"CONN_MAX_AGE": 0, "OPTIONS": options}
+
+
+def replica_config(url: str, *, pool_size: int, pooler: str = "", password: str = "") -> dict[str, Any]:
+    """Return Django's DATABASES entry for DATABASE_REPLICA_URL. The arguments are the same as for `database_config`."""
+    try:
+        config = database_config(url, pool_size=pool_size, pooler=pooler)
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(str(error).replace("DATABASE_URL", "DATABASE_REPLICA_URL")) from None
+    config["PASSWORD"] = config["PASSWORD"] or password
+    config["OPTIONS"]["pool"] |= {
+        "timeout": REPLICA_TIMEOUT_S,
+        "check": partial(check_connection, alias="replica"),
+    }
+    return config | {"TEST": {"MIRROR": "default"}}
 
 
 def _commit(git: Path) -> str:

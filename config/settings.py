@@ -25,6 +25,7 @@ from config.environment import (
     mailer_config,
     otlp_endpoint,
     pooler,
+    replica_config,
     required,
     secret,
     sentry_dsn,
@@ -218,6 +219,17 @@ DATABASES = {
         password=secret("DATABASE_PASSWORD"),
     ),
 }
+#: A streaming replica for public pages, and how many seconds it may be behind. core.db.replica chooses the database.
+DATABASE_REPLICA_URL: str = env.str("DATABASE_REPLICA_URL", default="").strip()
+DATABASE_REPLICA_MAX_LAG_S = integer("DATABASE_REPLICA_MAX_LAG_S", 5, minimum=1)
+if DATABASE_REPLICA_URL:
+    DATABASES["replica"] = replica_config(
+        DATABASE_REPLICA_URL,
+        pool_size=integer("DATABASE_POOL_SIZE", 16, minimum=1),
+        pooler=DATABASE_POOLER,
+        password=secret("DATABASE_PASSWORD"),
+    )
+    DATABASE_ROUTERS = ["core.db.replica.ReplicaRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # docs/architecture.md describes the queue's pitfalls. If a killed worker is restarted, its jobs run again after about

@@ -1,23 +1,28 @@
-"""HTTP caching of pages that are the same for every visitor. RFC 9111
+"""Caching and replica reads of pages that are the same for every visitor. RFC 9111
 
 A CDN or proxy may serve such a page for a few seconds, and then revalidates it. Browsers revalidate each time.
 """
 
 import hashlib
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 from pathlib import Path
+from typing import Any, Concatenate
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
 from django.utils.translation import get_language
 
 from accounts.clerk.authentication import NO_TOKEN, SignedOut
+from core.db.replica import read_from_replica
 
 #: Seconds for which a shared cache may serve a page without revalidating it. A hidden page can remain visible for this
 #: long.
 SHARED_MAX_AGE_S = 5
+SAFE_METHODS = ("GET", "HEAD")
 MESSAGES_COOKIE = "messages"
 #: Set if the visitor has chosen a currency for rates, so pages differ by visitor.
 CURRENCY_COOKIE = "currency"
@@ -25,10 +30,29 @@ CURRENCY_COOKIE = "currency"
 
 def is_for_every_visitor(request: HttpRequest) -> bool:
     """Return whether the response to `request` is the same for every visitor: no session, message or currency."""
-    state = getattr(request, "clerk", None)
-    has_session = not isinstance(state, SignedOut) or state.reason != NO_TOKEN
-    is_personal = has_session or MESSAGES_COOKIE in request.COOKIES or CURRENCY_COOKIE in request.COOKIES
+    is_personal = _has_session(request) or MESSAGES_COOKIE in request.COOKIES or CURRENCY_COOKIE in request.COOKIES
     return not is_personal and not settings.DEBUG
+
+
+def from_replica[**P](view: Callable[Concatenate[Any, P], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Read a public page from the replica for visitors. Users with a session read from the primary, to see their changes.
+
+    The view must only read, because it is called a second time with the primary if the replica fails.
+    """
+
+    @wraps(view)
+    def wrapper(request: Any, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        is_signed_in = _has_session(request) or settings.SESSION_COOKIE_NAME in request.COOKIES
+        if request.method not in SAFE_METHODS or is_signed_in:
+            return view(request, *args, **kwargs)
+        return read_from_replica(lambda: view(request, *args, **kwargs))
+
+    return wrapper
+
+
+def _has_session(request: HttpRequest) -> bool:
+    state = getattr(request, "clerk", None)
+    return not isinstance(state, SignedOut) or state.reason != NO_TOKEN
 
 
 def etag_of(*parts: object) -> str:

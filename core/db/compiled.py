@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Model, QuerySet
 
 from core.db.loading import load, loaded_fields
+from core.db.replica import read_connection
 from core.db.statements import hot_cursor
 
 #: Column aliases are removed to shorten the SQL: psycopg parses statements over 4,096 characters on every execution.
@@ -35,7 +36,7 @@ def compile_query[Value](
         return _COLUMN_NAME.sub("", text)
 
     def rows(value: Value) -> list[tuple[Any, ...]]:
-        with hot_cursor() as cursor:
+        with hot_cursor(read_connection()) as cursor:
             cursor.execute(sql(), [value])
             found: list[tuple[Any, ...]] = cursor.fetchall()
             return found

@@ -25,15 +25,15 @@ type Statement = tuple[str, str]
 hot_cursor_class: type[ServerBindingCursor[Any]] = ServerBindingCursor
 
 
-def hot_cursor() -> Any:
+def hot_cursor(using: Any = connection) -> Any:
     """Return a cursor for statements that run often.
 
     Parameters are bound by the server, so that it can prepare them.
     """
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        cursor: Any = hot_cursor_class(connection.connection)
-    return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
+    using.ensure_connection()
+    with using.wrap_database_errors:
+        cursor: Any = hot_cursor_class(using.connection)
+    return using.make_debug_cursor(cursor) if using.queries_logged else using.make_cursor(cursor)
 
 
 def execute(statements: Sequence[Statement]) -> None:

@@ -33,7 +33,7 @@ DATABASE = "app"
 INITDB_OPTIONS = ["--username=postgres", "--auth=peer", "--encoding=UTF8", "--no-sync"]
 INITDB_OPTIONS += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
 #: The user who started the server is its superuser. Other roles, which tests create, need a password.
-HBA = "local all,replication postgres peer map=owner\nlocal all all scram-sha-256\n"
+HBA = "local all,replication postgres peer map=owner\nlocal all,replication all scram-sha-256\n"
 #: Maximum length of a socket path. This is the macOS limit, the lowest of all supported systems.
 MAX_SOCKET_PATH_BYTES = 103
 #: Seconds to wait for the server, which may have to recover from a crash first.

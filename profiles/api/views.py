@@ -21,6 +21,7 @@ from profiles.api.schemas import READ_ONLY
 from profiles.api.serializers import builder_json, builder_summary_json, client_json, user_json
 from profiles.directory.search import find
 from profiles.models import BuilderProfile, ClientProfile
+from profiles.public_pages import from_replica
 
 PAGE_SIZE = 50
 
@@ -41,6 +42,7 @@ class MeView(JsonView, RoleRequiredMixin):
         )
 
 
+@method_decorator(from_replica, name="dispatch")
 class BuilderListView(JsonView):
     """Listed builders, newest first."""
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import connection
-
+from core.db.replica import read_connection
 from profiles.directory import indexing
 from profiles.directory.facets import BEST, SORTS
 from profiles.directory.query import DirectoryQuery
@@ -140,7 +139,7 @@ def fetch_union(statements: Sequence[tuple[str, list[Any]]]) -> list[tuple[Any, 
 
 
 def _fetch(sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
+    with read_connection().cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())
 

@@ -21,7 +21,7 @@ from profiles.directory.facets import SORTS
 from profiles.directory.query import MAX_PAGES, DirectoryQuery
 from profiles.directory.search import Match, Page, find_pages
 from profiles.models import BuilderProfile, Currency, Domain
-from profiles.public_pages import is_for_every_visitor, share_by_content
+from profiles.public_pages import from_replica, is_for_every_visitor, share_by_content
 from profiles.shortlist.client_state import client_state
 from profiles.visitor_currency import is_chosen, remember, visitor_currency
 
@@ -39,6 +39,7 @@ def _cards() -> "QuerySet[BuilderProfile]":
 
 
 @require_safe
+@from_replica
 def home(request: HttpRequest) -> HttpResponse:
     # Featured builders have the highest scores.
     builders = _cards().order_by("-score", "-id")[:HOME_PAGE_SIZE]
@@ -49,6 +50,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@from_replica
 def builder_list(request: DirectoryRequest) -> HttpResponse:
     has_facets = flags.directory_facets(request)
     client = client_state(request.user)

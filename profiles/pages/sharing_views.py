@@ -18,7 +18,7 @@ from profiles.models import BuilderProfile
 from profiles.models.versions import CARD_VERSION
 from profiles.pages import share_card
 from profiles.pages.vcard import vcard_of
-from profiles.public_pages import is_for_every_visitor, share_by_content
+from profiles.public_pages import from_replica, is_for_every_visitor, share_by_content
 
 #: Cache lifetime of the share image, in seconds.
 IMAGE_MAX_AGE_S = 3600
@@ -35,6 +35,7 @@ EMBED_POLICY: dict[str, list[str]] = {
 
 
 @require_safe
+@from_replica
 def share_image(request: HttpRequest, slug: str) -> HttpResponse:
     """Return a public page's share image, or 304 if the client already has it."""
     profile = _public_profile(slug)
@@ -51,6 +52,7 @@ def share_image(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
+@from_replica
 @xframe_options_exempt
 @csp_override(EMBED_POLICY)
 def embedded_card(request: HttpRequest, slug: str) -> HttpResponse:
@@ -65,6 +67,7 @@ def embedded_card(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
+@from_replica
 def contact_card(request: HttpRequest, slug: str) -> HttpResponse:
     """Return a public page's contact card as a download."""
     profile = _public_profile(slug)

@@ -13,6 +13,7 @@ from django.utils.html import escape
 from django.views.decorators.http import require_safe
 
 from profiles.models import BuilderProfile
+from profiles.public_pages import from_replica
 
 #: Maximum number of URLs per file.
 FILE_SIZE = 50_000
@@ -31,12 +32,14 @@ def robots(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@from_replica
 def sitemap_index(request: HttpRequest) -> HttpResponse:
     paths = (reverse("profiles:sitemap", args=[number]) for number in (0, *_file_numbers()))
     return _xml("sitemapindex", "sitemap", request, paths)
 
 
 @require_safe
+@from_replica
 def sitemap(request: HttpRequest, number: int) -> HttpResponse:
     """Return the URLs of the site's main pages (file 0), or of builders in the file's ID range."""
     if number == 0:

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.decorators import method_decorator
 from django.utils.functional import SimpleLazyObject
 
 from accounts.models import User
@@ -22,11 +23,12 @@ from profiles.pages.page_rows import find_public, load_content
 from profiles.pages.share_metadata import build_sharing
 from profiles.pages.sharing_views import without_index
 from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
-from profiles.public_pages import is_for_every_visitor, share, unchanged_response
+from profiles.public_pages import from_replica, is_for_every_visitor, share, unchanged_response
 from profiles.shortlist.services import is_saved
 from profiles.visitor_currency import visitor_currency
 
 
+@method_decorator(from_replica, name="dispatch")
 class BuilderDetailView(BuilderPageMixin):
     """A builder's page.
 

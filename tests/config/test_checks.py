@@ -48,6 +48,14 @@ def test_preload_requires_a_year_and_subdomains(
     assert [message.id for message in check_ids(settings, SECURE_HSTS_PRELOAD=True, **hsts)] == ids
 
 
+def test_replica_must_not_be_the_primary(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    primary = settings.DATABASES["default"]
+    monkeypatch.setitem(settings.DATABASES, "replica", primary | {"PASSWORD": "other"})
+    assert [message.id for message in check_ids(settings)] == ["config.E020"]
+    monkeypatch.setitem(settings.DATABASES, "replica", primary | {"HOST": "10.0.0.6"})
+    assert check_ids(settings) == []
+
+
 def ids(settings: Settings, **changed: Any) -> list[str | None]:
     return [message.id for message in check_ids(settings, **changed)]
 

@@ -20,6 +20,7 @@ from config.environment import (
     log_format,
     mailer_config,
     pooler,
+    replica_config,
     required,
     sentry_dsn,
     version,
@@ -237,6 +238,18 @@ def test_transaction_pooler_gets_no_startup_options_and_no_server_side_cursors()
         "connect_timeout": 3,
         "pool": {"min_size": 1, "max_size": 4, "timeout": 3, "check": check_connection},
     }
+
+
+def test_replica_has_a_short_timeout_and_its_own_pool() -> None:
+    settings = replica_config("postgresql://olive@10.0.0.6/main", pool_size=4, password="secret")
+    assert (settings["HOST"], settings["PASSWORD"], settings["TEST"]) == ("10.0.0.6", "secret", {"MIRROR": "default"})
+    pool = settings["OPTIONS"]["pool"]
+    assert (pool["timeout"], pool["check"].keywords) == (0.5, {"alias": "replica"})
+
+
+def test_error_names_the_replica() -> None:
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_REPLICA_URL must be the URL"):
+        replica_config("mysql://olive@10.0.0.6/main", pool_size=4)
 
 
 @pytest.mark.parametrize("text", ("pgbouncer", "session", "statement", "1"))
