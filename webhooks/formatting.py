@@ -1,6 +1,7 @@
 """Format states, errors and durations for operators, in Python and as template filters."""
 
 from django.db.models import Model
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -47,4 +48,4 @@ def seconds(value: float | None) -> str:
     if value < 1:
         return _("%s ms") % round(1000 * value)
     unit, text = next((unit, str(text)) for below, unit, text in UNITS if value < below)
-    return text % (f"{value:.1f}" if value < 10 and value % 1 else int(value // unit))
+    return text % (number_format(value, 1) if value < 10 and value % 1 else int(value // unit))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -62,7 +63,9 @@ class NearFacet(Facet):
 
 def _rate_labels() -> dict[str, str | Promise]:
     steps = indexing.RATE_STEPS
-    between = {str(i): f"${low}–{high}" for i, (low, high) in enumerate(pairwise(steps), 1)}
+    between = {
+        str(i): format_lazy(_("${low}–{high}"), low=low, high=high) for i, (low, high) in enumerate(pairwise(steps), 1)
+    }
     return {"0": _("Under $40"), **between, str(len(steps)): _("$200 or more")}
 
 

@@ -186,7 +186,9 @@ def test_changes_are_shown_with_old_and_new_values(webhook: WebhookClient, opera
     webhook.created(ZOFIA)
     webhook.updated(ZOFIA.with_changes(last_name="& Nowa"), svix_id="msg_2")
     page = html(operator, WebhookEvent.objects.get(svix_id="msg_2"))
-    assert re.search(r"<del[^>]*>Zofia &lt;Wąs&gt;</del> → <ins[^>]*>Zofia &amp; Nowa</ins>", page)
+    assert re.search(
+        r"<del[^>]*>Zofia &lt;Wąs&gt;</del> <span class=\"arrow\">→</span> <ins[^>]*>Zofia &amp; Nowa</ins>", page
+    )
     row = AuditLog.objects.get(delivery="msg_2")
     assert f"/admin/audit/auditlog/{row.pk}/change/" in page
     assert "/admin/audit/auditlog/?delivery=msg_2" in page

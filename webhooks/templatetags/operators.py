@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django import template
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.translation import gettext
 
 from core import redaction
 from webhooks.formatting import level, redacted_error, seconds
@@ -37,4 +38,6 @@ def since(moment: datetime) -> str:
 
 @register.filter
 def short(number: int) -> str:
-    return f"{number / MILLION:.2f} M" if number >= MILLION else number_format(number, force_grouping=True)
+    if number >= MILLION:
+        return gettext("%(number)s M") % {"number": number_format(number / MILLION, 2)}
+    return number_format(number, force_grouping=True)

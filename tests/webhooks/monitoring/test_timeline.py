@@ -124,7 +124,10 @@ def test_empty_values_are_dashes_but_zero_is_shown(zofia: User, operator: Client
     changes: dict[str, Any] = {"hourly_rate": (0, None), "skills": ([], ["<b>"]), "tagline": ("", "x")}
     changes |= {"portfolio": (None, {"url": "", "image": "a.webp", "title": "Rota"})}
     log.record(AuditLog.Action.PROFILE_UPDATED, actor=SYSTEM, target=zofia, changes=changes)
-    found = re.findall(r"<li>(\w+): <del[^>]*>(.*?)</del> → <ins[^>]*>(.*?)</ins></li>", page(operator, zofia))
+    found = re.findall(
+        r"<li>(\w+): <del[^>]*>(.*?)</del> <span class=\"arrow\">→</span> <ins[^>]*>(.*?)</ins></li>",
+        page(operator, zofia),
+    )
     assert {("hourly_rate", "0", "–"), ("skills", "–", "&lt;b&gt;"), ("tagline", "–", "x")} <= set(found)
     assert ("portfolio", "–", "title: Rota, image: a.webp") in found
 
@@ -276,7 +279,7 @@ def test_too_many_changes_make_values_unknown(zofia_since_now: User, monkeypatch
 
 def test_page_shows_state_and_entries_up_to_the_time(zofia_since_now: User, operator: Client) -> None:
     text = page(operator, zofia_since_now, at="2026-11-20T09:31:30")
-    assert "State at 20 Nov 2026, 09:31:30 UTC" in text
+    assert "State at 20 Nov 2026 09:31:30 UTC" in text
     assert "Role added: Builder" not in text
     assert "zofia@example.com" in text
     assert "z@example.org" not in text
