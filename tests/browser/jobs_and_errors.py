@@ -36,7 +36,7 @@ def test_given_up_job_is_retried(tab: Page, faulty_site: FaultySite, axe: str) -
     [[job]] = faulty_site.execute(FAILED_JOB.format(task=TASK))
     tab.goto(f"{faulty_site.site.app}/admin/webhooks/job/?state=given_up&task={TASK}")
     assert admin_violations(tab, axe) == []
-    tab.get_by_role("link", name="Retry all matching failed jobs").click()
+    tab.get_by_role("link", name="Retry all matching jobs").click()
     expect(tab.locator(".status-summary")).to_contain_text("1 failed job.")
     assert admin_violations(tab, axe) == []
     tab.goto(f"{faulty_site.site.app}/admin/webhooks/job/{job}/change/")

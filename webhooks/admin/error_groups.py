@@ -30,7 +30,7 @@ from webhooks.admin.filters import UNSETTLED
 from webhooks.admin.form_filter import FilterForm, FormFilter, StatesField, WithinField
 from webhooks.admin.form_list import FormChangeList
 from webhooks.admin.pages import operators_page
-from webhooks.jobs.states import STOPPED
+from webhooks.jobs.states import FAILING
 from webhooks.models import ErrorGroup
 from webhooks.monitoring import group_actions, group_details
 from webhooks.monitoring.group_actions import ChangedMeanwhile
@@ -157,7 +157,7 @@ def _page_context(request: HttpRequest, group: ErrorGroup) -> dict[str, Any]:
         "can_repair": can_repair(request),
         "events_query": urlencode([("error_group", group.pk), ("state", UNSETTLED)]),
         "jobs_url": links.jobs_url(error_group=str(group.pk)),
-        "jobs_query": urlencode([("error_group", group.pk), *(("state", state) for state in STOPPED)]),
+        "jobs_query": urlencode([("error_group", group.pk), *(("state", state) for state in FAILING)]),
         "sentry_url": sentry_url(group),
     }
 

@@ -1,5 +1,6 @@
 """Background jobs in the admin: the filterable list, the page of a job, and actions."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from audit.log import Actor
+from core.admin.filter_groups import Chip
 from core.admin.keyset import KeysetAdmin
 from core.admin.post_only import post_only
 from webhooks.admin.event_actions import can_repair
@@ -27,7 +29,7 @@ from webhooks.admin.pages import operators_page
 from webhooks.jobs import actions as job_actions
 from webhooks.jobs import lists
 from webhooks.jobs.history import add_details, history, sentence
-from webhooks.jobs.states import STOPPED, WAITING
+from webhooks.jobs.states import FAILING, STOPPED, WAITING
 from webhooks.models import Job
 from webhooks.models.jobs import JobState
 
@@ -143,7 +145,9 @@ class JobAdmin(KeysetAdmin[Job]):
 
     @admin.action(description=gettext_lazy("Retry selected jobs"), permissions=["repair"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        self._report_retry(request, job_actions.retry(job_actions.newest(queryset), Actor.from_request(request)))
+        self._report_retry_all(
+            request, job_actions.retry_all(job_actions.newest(queryset), Actor.from_request(request))
+        )
 
     @admin.action(description=gettext_lazy("Discard selected jobs"), permissions=["repair"])
     def discard(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
@@ -154,7 +158,7 @@ class JobAdmin(KeysetAdmin[Job]):
         self._report_cancel(request, job_actions.cancel(job_actions.newest(queryset), Actor.from_request(request)))
 
     def bulk(self, request: HttpRequest) -> HttpResponse:
-        """Show or process the form for all failed jobs that match the filters in the URL."""
+        """Show or process the form for all failed and retrying jobs that match the filters in the URL."""
         if not can_repair(request):
             raise PermissionDenied
         try:
@@ -165,28 +169,36 @@ class JobAdmin(KeysetAdmin[Job]):
         if changelist.warnings or changelist.timed_out:
             reasons = changelist.warnings or [_("The search took too long. Narrow the time range.")]
             return self._back(request, " ".join([_("Nothing was changed."), *reasons]))
-        jobs, chips = changelist.queryset.filter(state__in=STOPPED), changelist.chips()
+        jobs, chips = changelist.queryset.filter(state__in=FAILING), changelist.chips()
         description = ", ".join(f"{chip.label}: {chip.value}" for chip in chips)
         if request.method != "POST":
             return self._show_form(request, jobs, description)
         form = BulkForm(request.POST)
         if not form.is_valid():
             return self._back(request, _("Nothing was changed. Choose an action."))
-        ids = job_actions.newest(jobs.filter(pk__lte=form.cleaned_data["newest"]))
-        run = {"retry": job_actions.retry, "discard": job_actions.discard}[form.cleaned_data["action"]]
-        done = run(ids, Actor.from_request(request), description=", ".join(str(chip.label) for chip in chips))
-        report = {"retry": self._report_retry, "discard": self._report_discard}[form.cleaned_data["action"]]
-        report(request, done)
-        if len(ids) == job_actions.MAX_JOBS:
-            self.message_user(request, _("More jobs may match. Repeat the action for the next jobs."), messages.WARNING)
+        self._run(request, form.cleaned_data["action"], jobs.filter(pk__lte=form.cleaned_data["newest"]), chips)
         return redirect(f"{reverse('admin:webhooks_job_changelist')}?{request.GET.urlencode()}")
 
-    def _show_form(self, request: HttpRequest, jobs: QuerySet[Job], description: str) -> HttpResponse:
-        number = jobs.order_by().values("pk")[: MAX_COUNTED + 1].count()
+    def _run(self, request: HttpRequest, action: str, jobs: QuerySet[Any], chips: Iterable[Chip]) -> None:
+        """Retry the failed and retrying jobs, or discard the failed ones."""
+        ids = job_actions.newest(jobs if action == "retry" else jobs.filter(state__in=STOPPED))
+        actor, description = Actor.from_request(request), ", ".join(str(chip.label) for chip in chips)
+        if action == "retry":
+            self._report_retry_all(request, job_actions.retry_all(ids, actor, description=description))
+        else:
+            self._report_discard(request, job_actions.discard(ids, actor, description=description))
+        if len(ids) == job_actions.MAX_JOBS:
+            self.message_user(request, _("More jobs may match. Repeat the action for the next jobs."), messages.WARNING)
+
+    def _show_form(self, request: HttpRequest, jobs: QuerySet[Any], description: str) -> HttpResponse:
+        states = list(jobs.order_by().values_list("state", flat=True)[: MAX_COUNTED + 1])
+        number, retrying = len(states), states.count(JobState.RETRYING)
         context = {
             "title": _("Retry jobs"),
             "opts": self.opts,
             "number": min(number, MAX_COUNTED),
+            "failed": number - retrying,
+            "retrying": retrying,
             "is_more": number > MAX_COUNTED,
             "description": description,
             "newest": Job.objects.order_by("-pk").values_list("pk", flat=True).first() or 0,
@@ -208,6 +220,44 @@ class JobAdmin(KeysetAdmin[Job]):
         )
         text = ngettext("%d job will run again.", "%d jobs will run again.", done.changed)
         self._report(request, text, done, skipped % done.skipped)
+
+    def _report_retry_all(self, request: HttpRequest, done: job_actions.Retried) -> None:
+        """Report how many jobs were retried, and how many were skipped for which reason."""
+        changed = [
+            (done.failed, ngettext("%d job will run again.", "%d jobs will run again.", done.failed)),
+            (done.retrying, ngettext("%d retrying job starts now.", "%d retrying jobs start now.", done.retrying)),
+        ]
+        skipped = [
+            (
+                done.queued,
+                ngettext(
+                    "%d job was skipped, because its next run is already queued.",
+                    "%d jobs were skipped, because their next runs are already queued.",
+                    done.queued,
+                ),
+            ),
+            (
+                done.busy,
+                ngettext(
+                    "%d job was skipped, because another process is changing it. Try again.",
+                    "%d jobs were skipped, because other processes are changing them. Try again.",
+                    done.busy,
+                ),
+            ),
+            (
+                done.others,
+                ngettext(
+                    "%d job was skipped, because it is neither failed nor retrying.",
+                    "%d jobs were skipped, because they are neither failed nor retrying.",
+                    done.others,
+                ),
+            ),
+        ]
+        if not done.changed:
+            self.message_user(request, _("Nothing was changed."), messages.WARNING)
+        for level, sentences in ((messages.SUCCESS, changed), (messages.WARNING, skipped)):
+            if text := " ".join(sentence % number for number, sentence in sentences if number):
+                self.message_user(request, text, level)
 
     def _report_discard(self, request: HttpRequest, done: job_actions.Done) -> None:
         text = ngettext("%d job was discarded.", "%d jobs were discarded.", done.changed)

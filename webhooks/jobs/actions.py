@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from audit import log
 from audit.log import Actor
@@ -47,6 +47,28 @@ class Done(NamedTuple):
     skipped: int
 
 
+class Retried(NamedTuple):
+    """The numbers of jobs in a selection by what a retry did with them.
+
+    Attributes:
+        failed: failed jobs that will run again.
+        retrying: retrying jobs whose next attempt starts now.
+        queued: failed jobs that were skipped, because their next run is already queued.
+        busy: jobs that were skipped, because another process is changing them.
+        others: jobs that were skipped, because they are neither failed nor retrying.
+    """
+
+    failed: int
+    retrying: int
+    queued: int
+    busy: int
+    others: int
+
+    @property
+    def changed(self) -> int:
+        return self.failed + self.retrying
+
+
 _RETRY = _Change("failed", RETRY, Action.JOB_RETRIED)
 _RETRY_NOW = _Change("todo", RETRY_NOW, Action.JOB_RETRIED)
 _DISCARD = _Change("failed", DISCARD, Action.JOB_DISCARDED)
@@ -82,6 +104,18 @@ def cancel(ids: Iterable[int], actor: Actor) -> Done:
 def retry_now(ids: Iterable[int], actor: Actor) -> Done:
     """Start the next attempt of retrying jobs as soon as a worker is free. Other jobs are ignored."""
     return _apply(_RETRY_NOW, ids, actor)
+
+
+def retry_all(ids: Iterable[int], actor: Actor, *, description: str = "") -> Retried:
+    """Run failed jobs again, and start the next attempt of retrying jobs, as soon as a worker is free."""
+    ids = list(ids)
+    can_be_retried = Q(status=_RETRY.status) | Q(status=_RETRY_NOW.status, attempts__gt=0)
+    number = Job.objects.filter(can_be_retried, pk__in=ids).count()
+    # Jobs that run again are waiting, so retrying jobs must be changed first.
+    retrying = _apply(_RETRY_NOW, ids, actor, description).changed
+    failed, queued = retry(ids, actor, description=description)
+    busy = max(number - retrying - failed - queued, 0)
+    return Retried(failed, retrying, queued, busy, len(ids) - number)
 
 
 def newest(jobs: QuerySet[Job]) -> list[int]:

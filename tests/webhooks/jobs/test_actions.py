@@ -34,7 +34,9 @@ def statuses() -> dict[int, str]:
 
 def test_failed_job_is_retried_and_audited(operator: Client) -> None:
     failed, done = create_job("failed"), create_job("succeeded")
-    assert "1 job will run again." in act(operator, "retry", failed, done)
+    text = act(operator, "retry", failed, done)
+    assert "1 job will run again." in text
+    assert "1 job was skipped, because it is neither failed nor retrying." in text
     assert statuses() == {failed: "todo", done: "succeeded"}
     row = AuditLog.objects.get(action="JOB_RETRIED")
     assert (row.details or {})["task"] == "profiles.contact.emails.mail_contact_message"
@@ -51,6 +53,19 @@ def test_retrying_job_starts_now(operator: Client) -> None:
     assert found.scheduled_at is not None
     assert found.scheduled_at <= timezone.now()
     assert AuditLog.objects.filter(action="JOB_RETRIED").count() == 1
+
+
+def test_selected_retrying_jobs_start_now(operator: Client) -> None:
+    later = timezone.now() + timedelta(hours=1)
+    retrying = [create_job("todo", attempts=2, scheduled_at=later) for _ in range(2)]
+    failed, pending = create_job("failed"), create_job("todo", scheduled_at=later)
+    text = act(operator, "retry", *retrying, failed, pending)
+    for sentence in ("1 job will run again.", "2 retrying jobs start now.", "1 job was skipped, because it is neither"):
+        assert sentence in text
+    due = ProcrastinateJob.objects.filter(status="todo", scheduled_at__lte=timezone.now())
+    assert set(due.values_list("pk", flat=True)) == {*retrying, failed}
+    assert set(due.values_list("attempts", flat=True)) == {1, 2}
+    assert AuditLog.objects.filter(action="JOB_RETRIED").count() == 3
 
 
 def test_failed_job_is_discarded_and_audited(operator: Client) -> None:

@@ -184,6 +184,21 @@ class TestBulkRetry:
         statuses = dict(ProcrastinateJob.objects.values_list("pk", "status"))
         assert statuses == dict.fromkeys(failed, "todo") | {other: "failed", later: "failed"}
 
+    def test_retrying_jobs_are_retried_but_not_discarded(self, operator: Client) -> None:
+        later = timezone.now() + timedelta(hours=1)
+        retrying, failed = create_job("todo", attempts=3, scheduled_at=later), create_job("failed", attempts=3)
+        pending = create_job("todo", scheduled_at=later)
+        page = operator.get(f"{URL}bulk/").content.decode()
+        assert "1 failed job." in page
+        assert "1 retrying job." in page
+        data = {"action": "discard", "newest": pending}
+        assert "1 job was discarded." in operator.post(f"{URL}bulk/", data, follow=True).content.decode()
+        assert not ProcrastinateJob.objects.filter(pk=failed).exists()
+        data = {"action": "retry", "newest": pending}
+        assert "1 retrying job starts now." in operator.post(f"{URL}bulk/", data, follow=True).content.decode()
+        due = ProcrastinateJob.objects.filter(scheduled_at__lte=timezone.now())
+        assert list(due.values_list("pk", flat=True)) == [retrying]
+
     def test_invalid_request_changes_nothing(self, operator: Client) -> None:
         job = create_job("failed")
         for query, data in (("", {}), ("state=x", {"action": "retry", "newest": job}), ("", {"action": "retry"})):
