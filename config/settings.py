@@ -35,6 +35,7 @@ from config.environment import (
 )
 from config.logs.records import job_context
 from config.logs.traced_jobs import traced_job
+from config.media import media_storage, media_url
 
 # Allows generic classes such as FormView[ContactForm] at run time. Without it, only the type stubs declare them as
 # generic.
@@ -368,11 +369,13 @@ STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Uploaded images. profiles.media.views or a proxy serves them.
-MEDIA_URL = "/media/"
+MEDIA_URL = media_url()
 MEDIA_ROOT = env.str("MEDIA_ROOT", default="") or BASE_DIR / "media"
 FILE_UPLOAD_HANDLERS = ["profiles.media.uploads.CappedUploadHandler"]
+if MEDIA_URL.startswith("https:"):
+    SECURE_CSP["img-src"].append(MEDIA_URL.removesuffix("/media/"))
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": media_storage(),
     "staticfiles": {"BACKEND": "config.static_files.CachedUrlStorage"},
 }
 #: Django's admin pages redirect anonymous users to this URL.

@@ -29,6 +29,8 @@ GENERATED: Mapping[str, Callable[[], str]] = {
 }
 #: Values that only Clerk's dashboard has. On a terminal, the script asks for them.
 FROM_CLERK = ("CLERK_WEBHOOK_SECRET", "CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY")
+#: The folder of the units in deploy/systemd. Containers have another one, which compose.yaml sets.
+MEDIA_ROOT = "/var/lib/buildappswith/media"
 #: Examples that are not defaults, and must not be kept.
 BLANK = ("EMAIL_URL",)
 NEXT_STEPS = """\
@@ -60,7 +62,7 @@ def site_values(site_url: str, database_url: str = "") -> dict[str, str]:
     """Return the values of a new site: its address and generated secrets."""
     host = urlsplit(site_url).hostname
     values = {name: generate() for name, generate in GENERATED.items()} | dict.fromkeys(BLANK, "")
-    values |= {"SITE_URL": site_url, "DEFAULT_FROM_EMAIL": f"Buildappswith <no-reply@{host}>"}
+    values |= {"SITE_URL": site_url, "MEDIA_ROOT": MEDIA_ROOT, "DEFAULT_FROM_EMAIL": f"Buildappswith <no-reply@{host}>"}
     if database_url:
         values["DATABASE_URL"] = database_url
     if database_url and urlsplit(database_url).password:
@@ -123,7 +125,8 @@ def write(path: Path, text: str) -> None:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Write the environment file of a new site, with fresh secrets.")
     parser.add_argument("site_url", type=_origin, help="origin of the site, such as https://profiles.example.com")
-    parser.add_argument("file", type=Path, nargs="?", default=Path("deploy/.env"), help="default: deploy/.env")
+    default = Path(os.environ.get("ENVIRONMENT_FILE") or "deploy/.env")
+    parser.add_argument("file", type=Path, nargs="?", default=default, help="default: deploy/.env")
     parser.add_argument("--database-url", default="", help="the database, if it is not on this host")
     parser.add_argument("--object-store", action="store_true", help="store images in the object store of compose.yaml")
     return parser.parse_args()

@@ -16,6 +16,7 @@ from accounts.http import json_error
 from accounts.middleware import is_in_admin
 from core.db.locked_tables import tables_behind
 from core.db.outages import is_outage
+from core.storage_errors import StorageUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -95,12 +96,16 @@ class DatabaseUnavailableMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, StorageUnavailableError):
+            return service_unavailable(request, exception, service="Image storage")
         return service_unavailable(request, exception) if is_outage(exception) else None
 
 
-def service_unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
-    """Return a JSON or HTML 503 response for an error of an unavailable database."""
-    log.error("Database unavailable for %s: %s", request.path, error, extra={"cause": "database unavailable"})
+def service_unavailable(request: HttpRequest, error: BaseException, *, service: str = "Database") -> HttpResponse:
+    """Return a JSON or HTML 503 response for an error of the database, or of another service that is unavailable."""
+    log.error(
+        "%s unavailable for %s: %s", service, request.path, error, extra={"cause": f"{service.lower()} unavailable"}
+    )
     if request.path.startswith("/api/"):
         response: HttpResponse = json_error(
             503, "unavailable", "The service is temporarily unavailable. Try again in a few seconds."

@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from PIL import Image, ImageChops, ImageCms, ImageOps, PngImagePlugin
 
 from accounts.models import User
+from core.storage_errors import StorageUnavailableError
 from profiles.media import file_formats
 from profiles.media.file_formats import JPEG_START, PNG_START
 from profiles.models import BuilderProfile, Project, SectionVersion
@@ -241,13 +242,20 @@ def store(image: "ContentFile[bytes] | None", folder: str) -> Iterator[str]:
 
     The block must contain the whole transaction, because an outer transaction could still roll back later.
     """
-    name = default_storage.save(f"{folder}{image.name}", image) if image else ""
+    name = _save(f"{folder}{image.name}", image) if image else ""
     try:
         yield name
     except BaseException:
         if name:
             default_storage.delete(name)
         raise
+
+
+def _save(name: str, image: "ContentFile[bytes]") -> str:
+    try:
+        return default_storage.save(name, image)
+    except OSError as error:  # for example, the disk is full
+        raise StorageUnavailableError(f"The image could not be stored: {error}") from error
 
 
 def discard(name: str | None) -> None:

@@ -60,6 +60,8 @@ def check_media() -> Finding:
             is_same = file.read() == text
     except Exception as error:  # noqa: BLE001  # other storages raise their own errors
         advice = "Check MEDIA_ROOT, its owner and permissions, and whether the disk is full."
+        if settings.STORAGES["default"]["BACKEND"] == "core.object_store.ObjectStore":
+            advice = "Check the S3_ settings and the permissions of the key."
         return Finding(f"The image storage cannot be used: {_reason(error)}.", advice)
     finally:
         if name:
