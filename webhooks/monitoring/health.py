@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import OperationalError, connection
@@ -18,12 +18,12 @@ from procrastinate.contrib.django.models import ProcrastinateEvent, Procrastinat
 
 from accounts.clerk import rate_limiter
 from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation
-from core.times import start_of_hour
 from webhooks.inbox.handlers import TEST_TYPE
 from webhooks.inbox.service import retry_event
-from webhooks.models import AggregationProgress, CheckResult, Notification, RejectionCount, WebhookEvent
-from webhooks.monitoring import hourly_counts, worker_starts
+from webhooks.models import AggregationProgress, CheckResult, Notification, WebhookEvent
+from webhooks.monitoring import hourly_counts, rejections, worker_starts
 from webhooks.monitoring.hourly_counts import TypeCount
+from webhooks.monitoring.rejections import Rejections
 from webhooks.monitoring.worker_starts import WorkerStarts
 
 log = logging.getLogger(__name__)
@@ -45,16 +45,6 @@ MAX_CHECKED = 200
 RECENT_RUNS = 4
 
 
-class Rejections(NamedTuple):
-    """Requests rejected for one cause, the time of the last request, and the offset between its timestamp and our
-    clock.
-    """
-
-    requests: int
-    last_at: datetime
-    clock_offset_s: int | None = None
-
-
 class NotMeasuredError(OperationalError):
     """The database did not answer in time, so a measurement is missing."""
 
@@ -72,7 +62,7 @@ class Health:
         last_received: when the newest event was received, excluding test deliveries.
         recent: counts of the events received in the current and previous hour.
         failing_types: types with at least two failed events, regardless of their age, and no success since.
-        rejections: requests rejected in the current and previous hour, by cause.
+        rejections: rejected requests, by cause.
         pending_pushes: users whose latest changes have not reached Clerk yet.
         refused_pushes: abandoned pushes that Clerk rejects.
         stopped_pushes: pushes that were abandoned because Clerk rejects them or another system changes the same keys.
@@ -285,7 +275,7 @@ def _own_records(now: datetime) -> dict[str, Any]:
     return {
         "failing_channels": _failing_channels(),
         "checks": CheckResult.objects.in_bulk(),
-        "rejections": _rejections(now),
+        "rejections": rejections.read(now),
     }
 
 
@@ -294,14 +284,6 @@ GROUPS = (_events, _pushes, _reconciliations, _conflicts, _workers, _jobs, _cler
 
 def has_worker() -> bool:
     return _running_workers(timezone.now()).exists()
-
-
-def _rejections(now: datetime) -> dict[str, Rejections]:
-    found: dict[str, Rejections] = {}
-    for row in RejectionCount.objects.filter(hour__gte=start_of_hour(now - HOUR)).order_by("hour"):
-        earlier = found[row.cause].requests if row.cause in found else 0
-        found[row.cause] = Rejections(earlier + row.requests, row.last_at, row.clock_offset_s)
-    return found
 
 
 def _running_workers(now: datetime) -> QuerySet[ProcrastinateWorker]:

@@ -18,7 +18,6 @@ from pytest_django.asserts import assertContains, assertNotContains
 
 from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation, User
 from audit.models import AuditLog, AuditSeal, AuditVerification
-from core.times import start_of_hour
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from tests.helpers.receiver import Receiver, running_receiver
@@ -26,16 +25,16 @@ from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
+from webhooks.inbox.rejections import RejectionCounter
 from webhooks.models import (
     AggregationProgress,
     Alert,
     CheckResult,
     MaintenanceWindow,
     Notification,
-    RejectionCount,
     WebhookEvent,
 )
-from webhooks.monitoring import alerts, error_groups, runbooks, worker_watchdog
+from webhooks.monitoring import alerts, error_groups, rejections, runbooks, worker_watchdog
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.notifications import delivery
 from webhooks.monitoring.notifications import services as notifications
@@ -601,8 +600,11 @@ def test_rejected_requests_opens_at_threshold() -> None:
 def reject(
     cause: str, requests: int, at: datetime = NOW - timedelta(seconds=10), clock_offset_s: int | None = None
 ) -> None:
-    facts = {"cause": cause, "requests": requests, "last_at": at, "clock_offset_s": clock_offset_s}
-    RejectionCount.objects.create(hour=start_of_hour(at), **facts)
+    counter = RejectionCounter()
+    with time_machine.travel(at, tick=False):
+        for _ in range(requests):
+            counter.count(cause, clock_offset_s)
+        counter.flush()
 
 
 @pytest.mark.parametrize(("cause", "rule"), (("bad_signature", Rule.REJECTED), ("locked_row", Rule.UNAVAILABLE)))
@@ -646,9 +648,67 @@ def test_wrong_secret_of_a_quiet_site_opens_after_two_deliveries() -> None:
     event(NOW - timedelta(days=3))
     reject("bad_signature", 1)
     assert check_alerts_at() == []
-    RejectionCount.objects.update(requests=2)
+    reject("bad_signature", 1)
     assert check_alerts_at() == [Rule.REJECTED]
     assert "No delivery has been accepted since." in Alert.objects.get().summary
+
+
+def test_rejections_of_an_earlier_incident_do_not_count() -> None:
+    """The secret was wrong and is right again. One more rejected request is not a new incident."""
+    event(NOW - timedelta(days=3))
+    reject("bad_signature", 40, at=NOW - 30 * MINUTE)
+    assert check_alerts_at(-29 * MINUTE) == [Rule.REJECTED]
+    event(NOW - 25 * MINUTE)
+    reject("bad_signature", 1, at=NOW - 5 * MINUTE)
+    with time_machine.travel(NOW, tick=False):
+        assert RULES[Rule.REJECTED](measure()).state == "degraded"
+    reject("bad_signature", 1, at=NOW - 4 * MINUTE)
+    check_alerts_at()
+    alert = Alert.objects.get()
+    assert (alert.value, alert.facts["causes"]) == (2, {"bad_signature": 2})
+    assert "rejected 2 requests: bad_signature 2. No delivery has been accepted since." in alert.summary
+
+
+@pytest.mark.parametrize(
+    ("cause", "offset_s", "rule"), (("bad_signature", None, Rule.REJECTED), ("future_timestamp", -600, Rule.CLOCK))
+)
+def test_blocked_site_stays_broken_between_the_attempts_of_svix(
+    cause: str, offset_s: int | None, rule: Alert.Rule
+) -> None:
+    """Svix sends a rejected delivery again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h."""
+    event(NOW - timedelta(days=3))
+    attempts = [timedelta(hours=hours) for hours in (0, 0.001, 0.1, 0.6, 2.6, 7.6, 17.6)]
+    for number, after in enumerate(attempts):
+        reject(cause, 1, NOW + after, offset_s)
+        if number:
+            assert check_alerts_at(after + 15 * SECOND) == [rule]
+            assert check_alerts_at(after + timedelta(hours=9)) == [rule]
+            Alert.objects.all().delete()
+    event(NOW + timedelta(hours=18))
+    assert check_alerts_at(timedelta(hours=18, minutes=1)) == []
+
+
+def test_second_endpoint_with_a_wrong_secret_is_broken_between_its_deliveries() -> None:
+    """Every other delivery is rejected, so an accepted delivery does not end the problem."""
+    for number in range(40):
+        at = NOW - (40 - number) * MINUTE
+        event(at) if number % 2 else reject("bad_signature", 2, at)
+    for seconds in range(0, 60, 15):
+        with time_machine.travel(NOW + seconds * SECOND, tick=False):
+            assert RULES[Rule.REJECTED](measure()).state == "broken", seconds
+    event(NOW + 4 * MINUTE)
+    with time_machine.travel(NOW + 6 * MINUTE, tick=False):
+        assert RULES[Rule.REJECTED](measure()).state == "well"
+
+
+def test_cost_of_counting_rejections_is_bounded() -> None:
+    """Stored requests are limited, so the number of rows does not grow with an attack."""
+    for _ in range(3):
+        reject("bad_signature", 1000)
+    with time_machine.travel(NOW, tick=False), CaptureQueriesContext(connection) as queries:
+        found = rejections.read(NOW)
+    assert len(queries) == 1
+    assert (len(found["bad_signature"].times), found["bad_signature"].since(None)) == (100, 3000)
 
 
 def test_unauthenticated_noise_does_not_open_an_alert_on_a_busy_site() -> None:
@@ -661,7 +721,7 @@ def test_unavailable_opens_when_most_deliveries_get_503() -> None:
     event(NOW - 2 * MINUTE)
     reject("locked_row", 2)
     assert check_alerts_at() == []
-    RejectionCount.objects.update(requests=16)
+    reject("locked_row", 14)
     assert check_alerts_at() == [Rule.UNAVAILABLE]
     assert "locked_row 16" in Alert.objects.get().summary
 

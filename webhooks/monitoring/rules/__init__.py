@@ -3,7 +3,7 @@
 from webhooks.models import Alert
 from webhooks.monitoring import signals
 from webhooks.monitoring.health import Health
-from webhooks.monitoring.rules import checks, clerk, events, silence, site
+from webhooks.monitoring.rules import checks, clerk, events, rejections, silence, site
 from webhooks.monitoring.signals import Signal
 
 Rule, Severity = Alert.Rule, Alert.Severity
@@ -11,9 +11,9 @@ RULES: dict[Alert.Rule, signals.Rule] = {
     Rule.FAILURE_RATE: events.failure_rate,
     Rule.DEAD_EVENTS: events.dead_events,
     Rule.OLDEST_UNSETTLED: events.oldest_unsettled,
-    Rule.REJECTED: events.rejected,
-    Rule.UNAVAILABLE: events.unavailable,
-    Rule.CLOCK: events.clock,
+    Rule.REJECTED: rejections.rejected,
+    Rule.UNAVAILABLE: rejections.unavailable,
+    Rule.CLOCK: rejections.clock,
     Rule.OTHER_INSTANCE: events.other_instance,
     Rule.SILENCE: silence.silence,
     Rule.CLERK: clerk.clerk,

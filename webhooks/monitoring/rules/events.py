@@ -1,7 +1,7 @@
-"""Rules about events and deliveries."""
+"""Rules about stored events."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -10,27 +10,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from core.times import minutes
-from webhooks.inbox.rejections import UNAVAILABLE
-from webhooks.models import CheckResult, WebhookEvent
+from webhooks.models import WebhookEvent
 from webhooks.monitoring import error_groups
 from webhooks.monitoring.health import HOUR, Health
 from webhooks.monitoring.hourly_counts import TypeCount
-from webhooks.monitoring.rules.checks import result_of
-from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown, well
+from webhooks.monitoring.signals import WELL, Signal, broken, degraded, well
 
 #: Both thresholds apply to the events of the current and previous hour.
 MIN_FAILURE_SHARE, MIN_FAILURES = 0.05, 5
-MINUTE, MAX_UNSETTLED_AGE = timedelta(minutes=1), timedelta(minutes=30)
-#: Rejected requests are a problem above this count and this fraction of all deliveries.
-MIN_REJECTED, MIN_REJECTED_SHARE = 20, 0.05
-#: Causes that require Svix headers or a mistake on our side, so the deliveries are probably from Clerk. Even a few are
-#: a problem if no delivery has been accepted since.
-PROBABLY_CLERK, MIN_PROBABLY_CLERK = ("bad_signature", "not_configured"), 2
-#: Causes of deliveries with a valid signature. An old delivery can be a repetition, but one from the future cannot.
-WRONG_CLOCK, FUTURE = ("stale_timestamp", "future_timestamp"), "future_timestamp"
-MIN_UNAVAILABLE = 3
-#: The problem is over if a delivery was accepted after the last rejected one, and none was rejected for this time.
-OVER_AFTER = timedelta(seconds=30)
+MAX_UNSETTLED_AGE = timedelta(minutes=30)
 MAX_IDS = 20
 
 
@@ -83,88 +71,6 @@ def oldest_unsettled(health: Health) -> Signal:
     return broken(text % {"minutes": minutes(age)}, minutes(age), {"events": _unsettled_ids()[:1]})
 
 
-def rejected(health: Health) -> Signal:
-    """Check whether deliveries are rejected: many of them, or those that probably come from Clerk."""
-    others = (*UNAVAILABLE, *WRONG_CLOCK)
-    causes = {cause: row.requests for cause, row in health.rejections.items() if cause not in others}
-    total, genuine = sum(causes.values()), sum(causes.get(cause, 0) for cause in PROBABLY_CLERK)
-    text = ngettext(
-        "The endpoint rejected %(total)d request in the current and previous hour: %(causes)s.",
-        "The endpoint rejected %(total)d requests in the current and previous hour: %(causes)s.",
-        total,
-    )
-    summary = text % {"total": total, "causes": _listed(causes)}
-    if total and _is_over(health, causes):
-        return well(f"{summary} {_('Deliveries have been accepted since.')}")
-    is_blocked = genuine >= MIN_PROBABLY_CLERK and _accepted_nothing_since(health, PROBABLY_CLERK)
-    if is_blocked:
-        summary += " " + _("No delivery has been accepted since.")
-    if is_blocked or (total >= MIN_REJECTED and total >= MIN_REJECTED_SHARE * (total + _deliveries(health))):
-        return broken(summary, total, {"causes": causes}, causes=[_most_frequent(causes)])
-    if genuine:
-        return degraded(_("Deliveries were rejected"), summary)
-    return well(summary if total else _("No request was rejected in the current and previous hour."))
-
-
-def clock(health: Health) -> Signal:
-    """Check whether validly signed deliveries are rejected because our clock differs from Svix's."""
-    causes = {cause: health.rejections[cause].requests for cause in WRONG_CLOCK if cause in health.rejections}
-    if not causes:
-        return _accepted_in_time(health)
-    total, last_at = sum(causes.values()), _last_rejection(health, WRONG_CLOCK)
-    offset_s = next(health.rejections[cause].clock_offset_s or 0 for cause in causes if _at(health, cause) == last_at)
-    text = (
-        _("%(total)d deliveries were rejected, because the clock of a web server is %(minutes)d minutes ahead.")
-        if offset_s > 0
-        else _("%(total)d deliveries were rejected, because the clock of a web server is %(minutes)d minutes behind.")
-    )
-    summary = text % {"total": total, "minutes": abs(offset_s) // 60}
-    if _is_over(health, causes):
-        return well(f"{summary} {_('Deliveries have been accepted since.')}")
-    is_many = total >= MIN_PROBABLY_CLERK and total >= MIN_REJECTED_SHARE * (total + _deliveries(health))
-    if FUTURE in causes or is_many or (total >= MIN_PROBABLY_CLERK and _accepted_nothing_since(health, causes)):
-        facts = {"causes": causes, "clock_offset_seconds": offset_s}
-        return broken(summary, total, facts, causes=["ahead" if offset_s > 0 else "behind"])
-    return degraded(_("An old delivery was rejected"), summary)
-
-
-def _accepted_in_time(health: Health) -> Signal:
-    """Evaluate the comparisons of clocks that webhooks.doctor made, and the last accepted delivery."""
-    results = [recent for name in ("clerk_clock", "delivery_clock") if (recent := result_of(health, name))]
-    compared = [result for result in results if "offset_s" in result.facts]
-    wrong = next((result for result in compared if result.state == CheckResult.State.FAILED), None)
-    if wrong:  # Clerk's tokens are rejected if the clock differs by a few seconds.
-        return broken(wrong.summary, abs(wrong.facts["offset_s"]), {"clock_offset_seconds": wrong.facts["offset_s"]})
-    if compared:
-        return well(compared[0].summary)
-    if health.last_received is None:
-        return unknown(_("No delivery has been received, so the clock was not compared"))
-    return well(_("The timestamp of the last delivery was within five minutes of the clock."))
-
-
-def unavailable(health: Health) -> Signal:
-    """Check whether valid deliveries were answered with 503, so that Svix has to send them again."""
-    causes = {cause: row.requests for cause, row in health.rejections.items() if cause in UNAVAILABLE}
-    total = sum(causes.values())
-    if not total:
-        return well(_("No delivery was answered with 503 in the current and previous hour."))
-    text = ngettext(
-        "%(total)d valid delivery was answered with 503 in the current and previous hour: %(causes)s.",
-        "%(total)d valid deliveries were answered with 503 in the current and previous hour: %(causes)s.",
-        total,
-    )
-    summary = text % {"total": total, "causes": _listed(causes)}
-    if not health.has("last_received") and (_last_rejection(health, causes) or health.at) > health.at - MINUTE:
-        # The table of events is locked, so no delivery can have been accepted.
-        return broken(summary, total, {"causes": causes}, causes=[_most_frequent(causes)])
-    if _is_over(health, causes):
-        return well(f"{summary} {_('Deliveries have been accepted since.')}")
-    is_many = total >= MIN_REJECTED_SHARE * (total + _deliveries(health))
-    if total >= MIN_UNAVAILABLE and (is_many or _accepted_nothing_since(health, UNAVAILABLE)):
-        return broken(summary, total, {"causes": causes}, causes=[_most_frequent(causes)])
-    return degraded(_("Deliveries were answered with 503"), summary)
-
-
 def other_instance(health: Health) -> Signal:
     """Check whether another Clerk instance sends events here. Requires CLERK_INSTANCE_ID."""
     if not settings.CLERK_INSTANCE_ID:
@@ -181,38 +87,6 @@ def other_instance(health: Health) -> Signal:
 
 def _count(rows: Iterable[TypeCount], states: Collection[str] | None = None) -> int:
     return sum(row.events for row in rows if states is None or row.state in states)
-
-
-def _deliveries(health: Health) -> int:
-    return sum(row.deliveries for row in health.recent)
-
-
-def _accepted_nothing_since(health: Health, causes: Iterable[str]) -> bool:
-    """Return whether no event has been stored since the last request rejected for one of the causes."""
-    last_at = _last_rejection(health, causes)
-    return last_at is not None and (health.last_received is None or health.last_received < last_at)
-
-
-def _is_over(health: Health, causes: Iterable[str]) -> bool:
-    """Return whether deliveries are accepted again, so that operators see the effect of a repair within a minute."""
-    last_at = _last_rejection(health, causes)
-    return last_at is not None and last_at <= health.at - OVER_AFTER and not _accepted_nothing_since(health, causes)
-
-
-def _last_rejection(health: Health, causes: Iterable[str]) -> datetime | None:
-    return max((_at(health, cause) for cause in causes if cause in health.rejections), default=None)
-
-
-def _at(health: Health, cause: str) -> datetime:
-    return health.rejections[cause].last_at
-
-
-def _most_frequent(causes: dict[str, int]) -> str:
-    return max(causes, key=causes.__getitem__)
-
-
-def _listed(causes: dict[str, int]) -> str:
-    return ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items(), key=lambda item: -item[1]))
 
 
 def _unsettled_ids(*conditions: Q, **filters: Any) -> list[int]:
