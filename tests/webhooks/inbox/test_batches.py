@@ -3,6 +3,7 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -137,6 +138,25 @@ def test_creation_and_deletion_of_one_user_leave_a_tombstone(*, deleted_first: b
     assert outcomes == [PROCESSED, STALE if deleted_first else PROCESSED]
     assert User.objects.get().deleted_at == zofia.with_changes().updated_at
     assert BuilderProfile.objects.count() == (0 if deleted_first else 1)
+
+
+@pytest.mark.parametrize("is_known", (True, False))
+@pytest.mark.parametrize("is_batch", (True, False))
+def test_second_deletion_of_one_user_is_stale(*, is_known: bool, is_batch: bool) -> None:
+    """The first deletion to arrive is final, even if the second one is older."""
+    zofia = person(roles=["BUILDER"])
+    if is_known:
+        receive_batch([received(samples.user_event("user.created", zofia))])
+    first, second = (zofia.with_changes(timedelta(hours=hours)) for hours in (2, 1))
+    messages = [received(samples.user_event("user.deleted", each)) for each in (first, second)]
+    if is_batch:
+        outcomes = receive_batch(messages)
+    else:
+        outcomes = [outcome for message in messages for outcome in receive_batch([message])]
+    assert outcomes == [PROCESSED, STALE]
+    assert list(WebhookEvent.objects.order_by("pk").values_list("state", flat=True))[-2:] == [PROCESSED, STALE]
+    assert User.objects.get().deleted_at == first.updated_at
+    assert AuditLog.objects.filter(action="USER_DELETED").count() == 1
 
 
 def test_two_new_users_with_one_email_have_a_conflict() -> None:
