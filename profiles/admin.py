@@ -28,6 +28,7 @@ from profiles.models import (
     FormerSlug,
     Profile,
     Project,
+    ProjectImage,
     SearchSynonym,
 )
 from profiles.visibility import HidingReason, hiding_reasons
@@ -115,6 +116,14 @@ class ProjectAdmin(VisibilityColumnMixin[Project], ReadOnlyAdmin[Project]):
     list_select_related = ("builder__user",)
     search_fields = ("=builder__slug", "=builder__user__clerk_id")
     raw_id_fields = ("builder",)
+
+
+@admin.register(ProjectImage)
+class ProjectImageAdmin(VisibilityColumnMixin[ProjectImage], ReadOnlyAdmin[ProjectImage]):
+    list_display = ("alt", "project", "builder", "visibility", "created_at")
+    list_select_related = ("builder__user", "project")
+    search_fields = ("=builder__slug", "=builder__user__clerk_id")
+    raw_id_fields = ("builder", "project")
 
 
 @admin.register(Badge)

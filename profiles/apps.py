@@ -29,4 +29,5 @@ class ProfilesConfig(AppConfig):
             "profiles:welcome": _("Sign in or sign up to create your profile."),
             **dict.fromkeys(("profiles:section_update", "profiles:portrait"), _EDIT),
             **dict.fromkeys(("profiles:project_new", "profiles:project_update", "profiles:project_delete"), _EDIT),
+            **dict.fromkeys(("profiles:gallery", "profiles:image_update", "profiles:image_order"), _EDIT),
         }

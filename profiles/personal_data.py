@@ -14,6 +14,7 @@ from profiles.models import (
     ContactMessage,
     FormerSlug,
     Project,
+    ProjectImage,
     SectionVersion,
     ShortlistEntry,
 )
@@ -27,7 +28,10 @@ _KEPT_BUILDER = (
     "image",  # erase() removes it with its file
 )
 #: Models that this module exports and erases.
-COVERED = (BuilderProfile, ClientProfile, Project, Badge, FormerSlug, ContactMessage, SectionVersion, ShortlistEntry)
+COVERED = (
+    *(BuilderProfile, ClientProfile, Project, ProjectImage, Badge),
+    *(FormerSlug, ContactMessage, SectionVersion, ShortlistEntry),
+)
 
 
 def export(user: User) -> PersonalData:
@@ -39,6 +43,7 @@ def export(user: User) -> PersonalData:
                 BuilderProfile.objects.filter(user=user), exclude=frozenset(indexing.COLUMNS)
             ),
             "portfolio": export_rows(Project.objects.filter(**by_user)),
+            "portfolio_images": export_rows(ProjectImage.objects.filter(**by_user)),
             # The admin who awarded a badge is not the user's data.
             "badges": export_rows(Badge.objects.filter(**by_user), exclude={"awarded_by_id"}),
             "former_slugs": export_rows(FormerSlug.objects.filter(**by_user)),

@@ -1,23 +1,22 @@
 """Section history: values replaced by edits, which owners and admins can restore for 30 days."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.core.files.base import ContentFile
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from audit.log import Actor
 from profiles.media import images
-from profiles.models import Profile, SectionVersion
+from profiles.models import Profile, ProjectImage, SectionVersion
 
 LIFETIME = timedelta(days=30)
 #: Maximum number of versions per section. Enough to delete and restore all 24 projects of a full portfolio.
 MAX_VERSIONS = 50
 #: Sections that are not edited with a section form.
-PORTRAIT, PORTFOLIO = "portrait", "portfolio"
+PORTRAIT, PORTFOLIO, GALLERY = "portrait", "portfolio", "gallery"
 #: Maximum number of versions to delete per transaction.
 BATCH = 1000
 
@@ -37,9 +36,9 @@ def record(
     Call this in the transaction of the edit, while the profile row is locked.
 
     Args:
-        changed: the fields that the edit changes. Empty if it deletes the project.
+        changed: the fields that the edit changes. Empty if it deletes the project or project image.
         project: the ID of the edited project.
-        image: the name of the image that the edit removes.
+        image: the name of the portrait that the edit removes.
     """
     version = SectionVersion.objects.create(
         owner_id=profile.user_id,
@@ -62,10 +61,17 @@ def versions_of(profile: Profile) -> QuerySet[SectionVersion]:
     return recent.select_related("replaced_by").order_by("-id")
 
 
-def image_of(profile: Profile, pk: int) -> "ContentFile[bytes] | None":
-    """Return a copy of the image of a restorable version, or None."""
+def keep_images(version: int, removed: Iterable[ProjectImage]) -> None:
+    """Move removed project images to the version that restores them, in the transaction of the edit."""
+    for row in removed:
+        name = images.set_aside(row.image.name)
+        ProjectImage.objects.filter(pk=row.pk).update(project=None, version=version, image=name, form_token=None)
+
+
+def images_of(profile: Profile, pk: int) -> list[ProjectImage]:
+    """Return the project images of a restorable version, in order."""
     version = versions_of(profile).filter(pk=pk).first()
-    return images.reopen(version.image.name) if version else None
+    return list(version.images.all()) if version else []
 
 
 def newest_id(version: SectionVersion) -> int | None:
@@ -77,7 +83,8 @@ def newest_id(version: SectionVersion) -> int | None:
 def delete(versions: QuerySet[SectionVersion]) -> int:
     """Delete versions, and their images on commit. Return the number of deleted versions."""
     found = list(versions.values_list("pk", "image"))
-    for _, image in found:
+    galleries = ProjectImage.objects.filter(version__in=[pk for pk, _ in found]).values_list("image", flat=True)
+    for image in (*(image for _, image in found), *galleries):
         images.discard(image)
     if found:
         SectionVersion.objects.filter(pk__in=[pk for pk, _ in found]).delete()

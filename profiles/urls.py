@@ -8,9 +8,11 @@ from profiles.history import views as history
 from profiles.media import views as media
 from profiles.moderation import views as moderation_views
 from profiles.onboarding import views as onboarding_views
+from profiles.pages import project_views as projects
 from profiles.pages import sharing_views as sharing
 from profiles.pages import sitemap
 from profiles.pages import views as pages
+from profiles.portfolio import gallery_views as gallery
 from profiles.portfolio import views as portfolio
 from profiles.shortlist import views as shortlist
 
@@ -39,7 +41,20 @@ class ImageNameConverter:
         return value
 
 
+class ProjectConverter(BigIntConverter):
+    """Matches a project's ID with or without its title. See `Project.url_name`."""
+
+    regex = "[0-9]{1,18}(?:-[^/]*)?"
+
+    def to_python(self, value: str) -> int:
+        return int(value.partition("-")[0])
+
+    def to_url(self, value: int | str) -> str:
+        return str(value)
+
+
 register_converter(BigIntConverter, "bigint")
+register_converter(ProjectConverter, "project")
 register_converter(ImageNameConverter, "image_name")
 
 app_name = "profiles"
@@ -48,6 +63,7 @@ urlpatterns = [
     path("robots.txt", sitemap.robots, name="robots"),
     path("sitemap.xml", sitemap.sitemap_index, name="sitemap_index"),
     path("sitemap-<bigint:number>.xml", sitemap.sitemap, name="sitemap"),
+    path("sitemap-work-<bigint:number>.xml", sitemap.project_sitemap, name="project_sitemap"),
     path("builders/", directory_views.builder_list, name="builder_list"),
     # Slugs may contain letters of any script, but Django's <slug:> matches only ASCII letters.
     path("builders/<str:slug>/publish/", moderation_views.PublishView.as_view(), name="publish"),
@@ -65,6 +81,8 @@ urlpatterns = [
     path("welcome/client/", onboarding_views.ClientQuestionsView.as_view(), name="welcome_client"),
     path("welcome/preview/", onboarding_views.PreviewView.as_view(), name="welcome_preview"),
     path("builders/<str:slug>/", pages.BuilderDetailView.as_view(), name="builder_detail"),
+    path("builders/<str:slug>/work/<project:pk>/", projects.ProjectDetailView.as_view(), name="project"),
+    path("builders/<str:slug>/work/<project:pk>/card.png", projects.share_image, name="project_card"),
     path("builders/<str:slug>/card.png", sharing.share_image, name="builder_card"),
     path("builders/<str:slug>/card/", sharing.embedded_card, name="builder_embed"),
     path("builders/<str:slug>/contact.vcf", sharing.contact_card, name="builder_vcard"),
@@ -80,6 +98,17 @@ urlpatterns = [
         "builders/<str:slug>/portfolio/<bigint:pk>/delete/",
         portfolio.ProjectDeleteView.as_view(),
         name="project_delete",
+    ),
+    path("builders/<str:slug>/portfolio/<bigint:pk>/images/", gallery.GalleryView.as_view(), name="gallery"),
+    path(
+        "builders/<str:slug>/portfolio/<bigint:pk>/images/order/",
+        gallery.ImageOrderView.as_view(),
+        name="image_order",
+    ),
+    path(
+        "builders/<str:slug>/portfolio/<bigint:pk>/images/<bigint:image_pk>/",
+        gallery.ImageUpdateView.as_view(),
+        name="image_update",
     ),
     path("builders/<str:slug>/history/", history.HistoryView.as_view(), name="history"),
     path("builders/<str:slug>/history/<bigint:pk>/restore/", history.RestoreView.as_view(), name="restore"),

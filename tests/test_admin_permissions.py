@@ -130,6 +130,7 @@ READ_ONLY = (
     "profiles/contactmessage",
     "profiles/formerslug",
     "profiles/project",
+    "profiles/projectimage",
     "webhooks/alert",
     "webhooks/errorgroup",
     "webhooks/job",

@@ -91,7 +91,7 @@ UNSAFE = {
         "changing-column-type",
     ),
     "a column that stops being NULL": (
-        [migrations.AlterField("project", "image_width", models.PositiveIntegerField(db_default=0))],
+        [migrations.AlterField("projectimage", "width", models.PositiveIntegerField(db_default=0))],
         "adding-not-nullable-field",
     ),
     "an index that blocks writes": (

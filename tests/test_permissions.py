@@ -18,7 +18,7 @@ from tests.helpers.factories import (
     SINCE,
     BuilderProfileFactory,
     ClientProfileFactory,
-    ProjectFactory,
+    ProjectImageFactory,
     UserFactory,
 )
 from tests.helpers.tokens import mint
@@ -110,6 +110,11 @@ READ: dict[str, Statuses] = {
     "/builders/missing-page/": same_for_everyone(NOT_FOUND),
     "/builders/{builder.slug}/card.png": same_for_everyone(OK),
     "/builders/{hidden.slug}/card.png": same_for_everyone(NOT_FOUND),
+    "/builders/{builder.slug}/work/{project.url_name}/": same_for_everyone(OK),
+    "/builders/{hidden.slug}/work/{project.url_name}/": HIDDEN_EXCEPT_EDITORS,
+    "/builders/{builder.slug}/work/{project.pk}/card.png": same_for_everyone(OK),
+    "/builders/{hidden.slug}/work/{project.pk}/card.png": same_for_everyone(NOT_FOUND),
+    "/sitemap-work-1.xml": same_for_everyone(OK),
     "/builders/{builder.slug}/card/": same_for_everyone(OK),
     "/builders/{hidden.slug}/card/": same_for_everyone(NOT_FOUND),
     "/builders/{builder.slug}/contact.vcf": same_for_everyone(OK),
@@ -144,6 +149,10 @@ READ: dict[str, Statuses] = {
     "/builders/{hidden.slug}/portfolio/{project.pk}/edit/": HIDDEN_EXCEPT_EDITORS,
     "/builders/{builder.slug}/portfolio/{project.pk}/delete/": EDITORS_ONLY,
     "/builders/{hidden.slug}/portfolio/{project.pk}/delete/": HIDDEN_EXCEPT_EDITORS,
+    "/builders/{builder.slug}/portfolio/{project.pk}/images/": EDITORS_ONLY,
+    "/builders/{hidden.slug}/portfolio/{project.pk}/images/": HIDDEN_EXCEPT_EDITORS,
+    "/builders/{builder.slug}/portfolio/{project.pk}/images/order/": BUTTON_OF_EDITORS,
+    "/builders/{builder.slug}/portfolio/{project.pk}/images/{image.pk}/": BUTTON_OF_EDITORS,
     MISSING_IMAGE: same_for_everyone(NOT_FOUND),  # images are public; this one does not exist
     "/builders/{builder.slug}/availability/": BUTTON_OF_EDITORS,
     "/builders/{builder.slug}/preview/": access(
@@ -188,6 +197,9 @@ PORTFOLIO = {
     "portfolio/order": INVALID,
     "portfolio/{project.pk}/edit": INVALID,
     "portfolio/{project.pk}/delete": FOUND,
+    "portfolio/{project.pk}/images": INVALID,
+    "portfolio/{project.pk}/images/order": INVALID,
+    "portfolio/{project.pk}/images/{image.pk}": INVALID,
 }
 API_EDITORS_ONLY = access(
     signed_in=FORBIDDEN, signed_out=UNAUTHORIZED, owner=PRECONDITION_REQUIRED, admin=PRECONDITION_REQUIRED
@@ -304,6 +316,7 @@ OTHERWISE: dict[str, Statuses] = {
     "/account/roles/stop/admin/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/api/profiles/me": access(signed_in=NOT_ALLOWED, signed_out=UNAUTHORIZED),
     "/builders/{hidden.slug}/": HIDDEN_NOT_ALLOWED,
+    "/builders/{hidden.slug}/work/{project.url_name}/": HIDDEN_NOT_ALLOWED,
     "/builders/{hidden.slug}/history/": HIDDEN_NOT_ALLOWED,
     "/builders/{hidden.slug}/edit/introduction/": HIDDEN_NOT_ALLOWED,
     "/builders/{hidden.slug}/delete/": HIDDEN_NOT_ALLOWED,
@@ -323,6 +336,9 @@ PATTERNS = {
     "sitemap-<bigint:number>.xml": "/sitemap-0.xml",
     "builders/": "/builders/",
     "builders/<str:slug>/": "/builders/{builder.slug}/",
+    "sitemap-work-<bigint:number>.xml": "/sitemap-work-1.xml",
+    "builders/<str:slug>/work/<project:pk>/": "/builders/{builder.slug}/work/{project.url_name}/",
+    "builders/<str:slug>/work/<project:pk>/card.png": "/builders/{builder.slug}/work/{project.pk}/card.png",
     "builders/<str:slug>/card.png": "/builders/{builder.slug}/card.png",
     "builders/<str:slug>/card/": "/builders/{builder.slug}/card/",
     "builders/<str:slug>/contact.vcf": "/builders/{builder.slug}/contact.vcf",
@@ -349,6 +365,9 @@ PATTERNS = {
     "builders/<str:slug>/portfolio/order/": "/builders/{builder.slug}/portfolio/order/",
     "builders/<str:slug>/portfolio/<bigint:pk>/edit/": "/builders/{builder.slug}/portfolio/{project.pk}/edit/",
     "builders/<str:slug>/portfolio/<bigint:pk>/delete/": "/builders/{builder.slug}/portfolio/{project.pk}/delete/",
+    "builders/<str:slug>/portfolio/<bigint:pk>/images/": "/builders/{builder.slug}/portfolio/{project.pk}/images/",
+    "builders/<str:slug>/portfolio/<bigint:pk>/images/order/": "/builders/{builder.slug}/portfolio/{project.pk}/images/order/",
+    "builders/<str:slug>/portfolio/<bigint:pk>/images/<bigint:image_pk>/": "/builders/{builder.slug}/portfolio/{project.pk}/images/{image.pk}/",
     "builders/<str:slug>/history/": "/builders/{builder.slug}/history/",
     "builders/<str:slug>/history/<bigint:pk>/restore/": "/builders/{builder.slug}/history/{version.pk}/restore/",
     "media/<image_name:name>": MISSING_IMAGE,
@@ -388,11 +407,11 @@ def objects(module_rows: None) -> dict[str, Any]:
     owner = UserFactory.create(builder=True, client=True, confirmed=True)
     builder = BuilderProfileFactory.create(user=owner)
     export = DataExport.objects.create(user=owner, ready_at=SINCE, expires_at="2100-01-01T00:00:00Z", archive=b"zip")
-    project = ProjectFactory.create(builder=builder)
+    image = ProjectImageFactory.create(project__builder=builder)
     client = ClientProfileFactory.create(user=owner)
     before = {"display_name": "", "headline": "Before", "tagline": ""}
     version = SectionVersion.objects.create(owner=owner, section="introduction", values=before)
-    found = {"builder": builder, "client": client, "export": export.public_id, "project": project}
+    found = {"builder": builder, "client": client, "export": export.public_id, "project": image.project, "image": image}
     return {**found, "version": version}
 
 

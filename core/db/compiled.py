@@ -4,7 +4,7 @@ Django compiles a queryset on every evaluation. For a few rows by key, that take
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -52,14 +52,22 @@ def compile_related[Row: Model](model: type[Row], column: str) -> Callable[[Mode
     find = compile_query(lambda pk: model._default_manager.filter(**{column: pk}).values_list(*attributes(model)), 0)
 
     def load_related(row: Model, name: str) -> None:
-        loaded = row.__dict__.setdefault("_prefetched_objects_cache", {})
-        if name not in loaded:
-            related = getattr(row, name).all()
-            related._result_cache = [load(model, values) for values in find(row.pk)]
-            related._prefetch_done = True
-            loaded[name] = related
+        if not is_prefetched(row, name):
+            set_prefetched(row, name, (load(model, values) for values in find(row.pk)))
 
     return load_related
+
+
+def is_prefetched(row: Model, name: str) -> bool:
+    return name in getattr(row, "_prefetched_objects_cache", {})
+
+
+def set_prefetched(row: Model, name: str, related: Iterable[Model]) -> None:
+    """Set the rows of the related manager `name`, as `prefetch_related()` does."""
+    queryset = getattr(row, name).all()
+    queryset._result_cache = list(related)
+    queryset._prefetch_done = True
+    row.__dict__.setdefault("_prefetched_objects_cache", {})[name] = queryset
 
 
 def attributes(model: type[Model], prefix: str = "") -> list[str]:

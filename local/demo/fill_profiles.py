@@ -118,8 +118,17 @@ class Demo:
         existing = {project["title"] for project in builder["portfolio"]}
         for project in user.projects:
             if project["title"] not in existing:
-                data = {name: value for name, value in project.items() if name != "image"}
+                data = {name: value for name, value in project.items() if name not in ("image", "more")}
                 fill_form(browser, f"{page}portfolio/new/", data, project["image"])
+        self.fill_in_galleries(browser, user, page)
+
+    def fill_in_galleries(self, browser: Browser, user: DemoUser, page: str) -> None:
+        """Add the further images of the projects that have only their first image."""
+        more = {project["title"]: project.get("more", ()) for project in user.projects}
+        for project in browser.json("/api/profiles/me")["builder"]["portfolio"] if any(more.values()) else ():
+            for image in more.get(project["title"], ()) if len(project["images"]) < 2 else ():
+                path = f"{page}portfolio/{project['id']}/images/"
+                fill_form(browser, path, {"image_alt": image["image_alt"]}, image["image"])
 
 
 def assess(admin: Browser, user: DemoUser, builder: dict[str, Any]) -> None:

@@ -21,7 +21,8 @@ class DemoUser:
 
     Attributes:
         sections: form data of each section of the builder's page.
-        projects: form data of each portfolio project; `image` is a file in the folder `images`.
+        projects: form data of each portfolio project; `image` is a file in the folder `images`, and `more` contains
+            further images with their descriptions.
         portrait: a file in the folder `images`, or "" for no portrait.
         team: the admin's assessment of the builder: tier, evidence, badges, and whether to feature the builder.
         client: form data of the client profile.

@@ -146,9 +146,7 @@ SUMMARY = {
     "featured": FLAG,
     "created_at": MOMENT,
 }
-IMAGE = object_schema(url=TEXT, alt=TEXT, width=nullable("integer"), height=nullable("integer")) | {
-    "type": ["object", "null"]
-}
+IMAGE = object_schema(url=TEXT, alt=TEXT, width=nullable("integer"), height=nullable("integer"))
 SCHEMAS: dict[str, Any] = {
     "Builder": object_schema(
         optional=FOR_EDITORS,
@@ -164,12 +162,14 @@ SCHEMAS: dict[str, Any] = {
     "Badge": object_schema(kind=enum(Badge.Kind), evidence=TEXT, awarded_at=MOMENT),
     "Project": object_schema(
         id=NUMBER,
+        page=nullable("string"),
         title=TEXT,
         description=TEXT,
         url=TEXT,
         technologies=TEXTS,
         status=enum(Project.Status),
-        image=IMAGE,
+        image=IMAGE | {"type": ["object", "null"]},
+        images={"type": "array", "items": IMAGE},
     ),
     "BuilderChange": patch_schema(BUILDER_FORMS),
     "Client": object_schema(

@@ -8,7 +8,8 @@ from django.db import models
 
 from accounts.models import User
 from profiles.api.patching import BUILDER_FORMS, CLIENT_FORMS, Forms
-from profiles.models import Badge, BuilderProfile, ClientProfile, Profile, Project
+from profiles.models import Badge, BuilderProfile, ClientProfile, Profile, Project, ProjectImage
+from profiles.pages.page_rows import load_content
 from profiles.permissions import ProfileAccess, access_for
 
 #: Editable fields that only users with edit permission can read.
@@ -35,6 +36,7 @@ CLIENT_FIELDS = _edited_fields(CLIENT_FORMS)
 
 def builder_json(profile: BuilderProfile, viewer: User | AnonymousUser) -> dict[str, Any]:
     """Serialize a builder profile that `viewer` can view, using two queries."""
+    load_content(profile)
     public = _summary(profile, BUILDER_FIELDS) | {
         "badges": [_badge_json(badge) for badge in profile.badges.all()],
         "portfolio": [_project_json(project) for project in profile.projects.all()],
@@ -90,14 +92,16 @@ def _badge_json(badge: Badge) -> dict[str, Any]:
 
 def _project_json(project: Project) -> dict[str, Any]:
     names = ("title", "description", "url", "technologies", "status")
-    return {"id": project.pk} | {name: getattr(project, name) for name in names} | {"image": _image_json(project)}
+    images = [_image_json(image) for image in project.images.all()]
+    return (
+        {"id": project.pk, "page": project.get_absolute_url() if project.builder.slug else None}
+        | {name: getattr(project, name) for name in names}
+        | {"image": next(iter(images), None), "images": images}
+    )
 
 
-def _image_json(project: Project) -> dict[str, Any] | None:
-    if not project.image:
-        return None
-    size = {"width": project.image_width, "height": project.image_height}
-    return {"url": project.image.url, "alt": project.image_alt, **size}
+def _image_json(row: ProjectImage) -> dict[str, Any]:
+    return {"url": row.image.url, "alt": row.alt, "width": row.width, "height": row.height}
 
 
 def _private(profile: Profile, viewer: User | AnonymousUser, *names: str) -> dict[str, Any]:

@@ -301,7 +301,7 @@ class ClientForm(ProfileForm[ClientProfile]):
 
 
 class ProjectForm(ProfileForm[Project]):
-    """A portfolio project without its image. `ProjectPageForm` adds the image field."""
+    """A portfolio project without its images."""
 
     title = LineField(max_length=120, label=_("Title"), error_messages={"required": _("Enter a title.")})
     description = ParagraphsField(
@@ -318,14 +318,8 @@ class ProjectForm(ProfileForm[Project]):
         label=_("Technologies"),
         help_text=_("Separate with commas."),
     )
-    image_alt = LineField(
-        max_length=200,
-        required=False,
-        label=_("Image description"),
-        help_text=_("Describes the image for people who cannot see it."),
-    )
 
     class Meta:
         model = Project
-        fields = ("title", "description", "url", "technologies", "status", "image_alt")
+        fields = ("title", "description", "url", "technologies", "status")
         labels = {"status": _("Status")}

@@ -21,6 +21,7 @@ TITLES: dict[str, str | Promise] = {
     section_history.PORTRAIT: _("Portrait"),
     **{key: section.title for key, section in BUILDER_SECTIONS.items()},
     section_history.PORTFOLIO: _("Portfolio"),
+    section_history.GALLERY: _("Project images"),
 }
 
 
@@ -75,8 +76,15 @@ def _entry(version: SectionVersion, newest: int, profile: BuilderProfile, viewer
 def _summary(version: SectionVersion) -> str:
     if version.section == section_history.PORTRAIT:
         return gettext("Portrait replaced or removed") if version.image else gettext("Portrait added")
+    title = {"title": str(version.values.get("title", ""))}
+    if version.section == section_history.GALLERY:
+        changed = (
+            gettext("Image description in “%(title)s” changed")
+            if version.changed_fields
+            else gettext("Image of “%(title)s” removed")
+        )
+        return changed % title
     if version.section == section_history.PORTFOLIO:
-        title = {"title": str(version.values.get("title", ""))}
         changed = gettext("“%(title)s” changed") if version.changed_fields else gettext("“%(title)s” deleted")
         return changed % title
     return gettext("Section changed")
@@ -88,8 +96,10 @@ def _values(version: SectionVersion, profile: BuilderProfile) -> Iterator[tuple[
     for name in version.changed_fields or version.values if form else ():
         if form and name in form.fields:
             yield str(form[name].label), old_value(form[name], version.values.get(name))
-    if version.values.get("image"):
+    if version.section == section_history.PORTRAIT and version.values.get("image"):
         yield gettext("Image"), gettext("Kept") if version.image else gettext("The file is missing.")
+    if version.section == section_history.GALLERY:
+        yield gettext("Image description"), str(version.values.get("alt", ""))
 
 
 def _form(version: SectionVersion, profile: BuilderProfile) -> ProfileForm[Any] | None:

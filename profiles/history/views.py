@@ -2,6 +2,7 @@
 
 import copy
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -24,9 +25,12 @@ from profiles.history import restoring
 from profiles.history.entries import build_history
 from profiles.media import images
 from profiles.mixins import BuilderPageMixin
-from profiles.models import BuilderProfile, Project, SectionVersion
+from profiles.models import BuilderProfile, Project, ProjectImage, SectionVersion
+from profiles.portfolio import gallery
 from profiles.portfolio import services as portfolio
-from profiles.portfolio.forms import ProjectPageForm
+from profiles.portfolio.forms import AltForm, ProjectPageForm
+from profiles.portfolio.gallery import NewImage
+from profiles.portfolio.gallery_views import GalleryMixin
 from profiles.portfolio.services import PROJECT_FIELDS
 from profiles.portfolio.views import PortraitView, ProjectUpdateView
 
@@ -68,6 +72,8 @@ class RestoreView(BuilderPageMixin):
                 return RestorePortraitView.as_view(restored=version)(request, slug=slug)
             case section_history.PORTFOLIO:
                 return RestoreProjectView.as_view(restored=version)(request, slug=slug, pk=version.project)
+            case section_history.GALLERY:
+                return RestoreImageView.as_view(restored=version)(request, slug=slug, pk=version.project)
             case section if section in BUILDER_SECTIONS:
                 return RestoreSectionView.as_view(restored=version)(request, slug=slug, section=section)
         raise Http404
@@ -139,7 +145,7 @@ class RestoreProjectView(RestoreMixin, ProjectUpdateView):
         self.project.builder = self.profile
         values = self.restored.values
         form = self.restored_form()
-        problems = restoring.problems(form, values, ("image", "position"))
+        problems = restoring.problems(form, values, ("position",))
         if problems or not form.is_valid():
             return self.form_invalid(form, problems=problems)
         if found and self.is_outdated(request):
@@ -147,32 +153,75 @@ class RestoreProjectView(RestoreMixin, ProjectUpdateView):
         return self.change(form) if found else self.add(form)
 
     def restored_form(self) -> ProjectPageForm:
-        values = self.restored.values
-        has_image = values.get("image")
-        data = restoring.form_data(ProjectPageForm(instance=copy.copy(self.project)), values)
-        data |= {"remove_image": has_image is False, "restored": self.restored.pk if has_image else ""}
+        """Return a form with the old values. It also restores the images of a deleted project."""
+        data = restoring.form_data(ProjectPageForm(instance=copy.copy(self.project)), self.restored.values)
+        data |= {"restored": "" if self.project.pk else self.restored.pk}
         data |= {"version": version_of(self.project, PROJECT_FIELDS)}
         return ProjectPageForm(data=data, instance=copy.copy(self.project))
 
     def change(self, form: ProjectPageForm) -> HttpResponse:
-        options = {"remove_image": bool(form.cleaned_data.get("remove_image")), "version": form.cleaned_data["version"]}
-        image = self.chosen_image(form)
+        version = form.cleaned_data["version"]
         try:
-            changed = portfolio.change(self.project, form.text_values, image=image, **options, actor=self.actor)
+            changed = portfolio.change(self.project, form.text_values, version=version, actor=self.actor)
         except EditConflictError as conflict:
             return self.form_in_conflict(form, conflict.stored)
         return self.saved(changed)
 
     def add(self, form: ProjectPageForm) -> HttpResponse:
         position = parse_id(str(self.restored.values.get("position", ""))) or 0
-        identity = (self.pk, position)
-        image = self.chosen_image(form)
+        identity, copies = (self.pk, position), self.restored_images(form)
         try:
-            added = portfolio.add(self.profile, form.text_values, image=image, restored=identity, actor=self.actor)
+            added = portfolio.add(self.profile, form.text_values, images=copies, restored=identity, actor=self.actor)
         except ValidationError as error:
             form.add_error(None, error)
             return self.form_invalid(form)
         return self.saved(added)
+
+
+class RestoreImageView(GalleryMixin):
+    """Add a removed image again, or restore the alternative text of an image."""
+
+    restored: SectionVersion = SectionVersion()
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not self.profile.projects.filter(pk=self.pk).exists():
+            messages.error(request, gettext("Not restored. The project was deleted. Restore the project first."))
+            return redirect("profiles:history", self.profile.slug)
+        is_removal = not self.restored.changed_fields
+        error = self.restore_image() if is_removal else self.restore_text()
+        if not error:
+            return self.back(str(RESTORED))
+        messages.error(request, error)
+        return redirect(self.gallery_url)
+
+    def restore_image(self) -> str:
+        """Add a copy of the removed image. Return an error message, or "" if that worked."""
+        row = self.restored.images.first()
+        file = images.reopen(row.image.name) if row else None
+        if row is None or file is None:
+            return gettext("Not restored. The image file is missing.")
+        try:
+            gallery.add(
+                self.project,
+                NewImage(file, row.alt),
+                token=UUID(int=self.restored.pk),
+                position=row.position,
+                actor=self.actor,
+            )
+        except ValidationError as error:
+            return " ".join(error.messages)
+        return ""
+
+    def restore_text(self) -> str:
+        """Restore the alternative text. Return an error message, or "" if that worked."""
+        form = AltForm({"alt": self.restored.values.get("alt")}, image=ProjectImage())
+        pk = parse_id(str(self.restored.values.get("image", "")))
+        row = self.project.images.filter(pk=pk).first() if pk else None
+        if row is None or not form.is_valid():
+            return gettext("Not restored. This image was removed in the meantime.")
+        version = version_of(row, gallery.IMAGE_FIELDS)
+        gallery.change(self.project, row.pk, form.cleaned_data["alt"], version=version, actor=self.actor)
+        return ""
 
 
 def _as_time(value: Any) -> Any:

@@ -25,8 +25,9 @@ from PIL import Image, ImageChops, ImageCms, ImageOps, PngImagePlugin
 from accounts.models import User
 from core.storage_errors import StorageUnavailableError
 from profiles.media import file_formats
+from profiles.media.crop import Crop
 from profiles.media.file_formats import JPEG_START, PNG_START
-from profiles.models import BuilderProfile, Project, SectionVersion
+from profiles.models import BuilderProfile, ProjectImage, SectionVersion
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +88,11 @@ PORTRAIT = ImageSpec(800, 800, is_cropped=True)
 PROJECT = ImageSpec(1600, 1200)
 
 
-def reencode(file: "File[bytes]", spec: ImageSpec) -> "ContentFile[bytes]":
+def reencode(file: "File[bytes]", spec: ImageSpec, crop: Crop | None = None) -> "ContentFile[bytes]":
     """Return the image in `file` as a WebP with a random name.
+
+    Args:
+        crop: the part of the upright image to keep.
 
     Raises:
         ValidationError: the file is too large, has too many pixels, or is not an image. The message
@@ -101,7 +105,7 @@ def reencode(file: "File[bytes]", spec: ImageSpec) -> "ContentFile[bytes]":
     limit = MAX_JPEG_PIXELS if original.startswith(JPEG_START) else MAX_PIXELS
     try:
         with _wait_for_turn():
-            content = _encode(_decode(original, spec, limit))
+            content = _encode(_decode(original, spec, limit, crop))
     except ValidationError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -140,8 +144,8 @@ def _wait_for_turn() -> Iterator[None]:
         _decoding.release()
 
 
-def _decode(content: bytes, spec: ImageSpec, max_pixels: int) -> Image.Image:
-    """Decode an image, rotate it upright, convert it to sRGB and resize it to `spec`.
+def _decode(content: bytes, spec: ImageSpec, max_pixels: int, crop: Crop | None) -> Image.Image:
+    """Decode an image, rotate it upright, crop it, convert it to sRGB and resize it to `spec`.
 
     Use only an animation's first frame.
     """
@@ -153,18 +157,20 @@ def _decode(content: bytes, spec: ImageSpec, max_pixels: int) -> Image.Image:
         content = file_formats.strip_png(content)
     with Image.open(BytesIO(content), formats=FORMATS) as opened:
         _check_pixel_count(opened, max_pixels)
-        factor = max(1, min(opened.size) // MIN_WORKING_SIDE)
+        factor = _reduction_factor(opened.size, crop)
         # JPEGs decode much faster at a reduced size.
         opened.draft(None, (opened.width // factor, opened.height // factor))
         opened.load()
         # Check again, because a GIF's first frame can exceed the size in its header.
         _check_pixel_count(opened, max_pixels)
         image = _normalize_mode(_without_missing_rows(opened) if is_truncated else opened)
-    if (factor := min(image.size) // MIN_WORKING_SIDE) > 1:
+    if (factor := _reduction_factor(image.size, crop)) > 1:
         image = image.reduce(factor)
     image = _to_srgb(image, opened.info.get("icc_profile"))
     if (turn := TRANSPOSE_FOR_ORIENTATION.get(_orientation(opened))) is not None:
         image = image.transpose(turn)
+    if crop:
+        image = image.crop(crop.box(*image.size))
     if spec.is_cropped:
         side = min(spec.width, *image.size)
         image = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
@@ -174,6 +180,13 @@ def _decode(content: bytes, spec: ImageSpec, max_pixels: int) -> Image.Image:
     canvas = Image.new("RGB", image.size, "white")
     canvas.paste(image, mask=image if image.mode == "RGBA" else None)
     return canvas
+
+
+def _reduction_factor(size: tuple[int, int], crop: Crop | None) -> int:
+    """Return the factor by which the image can be shrunk without losing detail in the cropped result."""
+    kept = int(min(size) * (crop.min_fraction if crop else 1))
+    is_too_large = size[0] * size[1] > MAX_PIXELS
+    return max(kept // MIN_WORKING_SIDE, 2 if is_too_large else 1)
 
 
 def _encode(image: Image.Image) -> bytes:
@@ -296,15 +309,15 @@ def reopen(name: str | None) -> "ContentFile[bytes] | None":
 
 
 def remove_all(profile: BuilderProfile) -> None:
-    """Remove a profile's portrait and all its project images, and delete the files after the commit.
+    """Remove a profile's portrait and the images of its projects, and delete the files after the commit.
 
     Call it in a transaction, before the rows that contain the file names are deleted. The caller writes the audit row.
     """
     stored = BuilderProfile.objects.select_for_update(no_key=True).get(pk=profile.pk)
-    projects = Project.objects.filter(builder=stored).exclude(image="").select_for_update(no_key=True)
-    for name in (stored.image.name, *projects.values_list("image", flat=True)):
+    galleries = ProjectImage.objects.filter(builder=stored, version=None).select_for_update(no_key=True)
+    for name in (stored.image.name, *galleries.values_list("image", flat=True)):
         discard(name)
-    projects.update(image="", image_width=None, image_height=None, image_alt="")
+    galleries.delete()
     if stored.image:
         BuilderProfile.objects.filter(pk=stored.pk).update(image="")
 
@@ -312,9 +325,10 @@ def remove_all(profile: BuilderProfile) -> None:
 def images_of(user: User) -> Iterator[tuple[str, bytes]]:
     """Yield the name and content of each of the user's stored images, for the personal data export."""
     portraits = BuilderProfile.objects.filter(user=user).exclude(image="").values_list("image", flat=True)
-    projects = Project.objects.filter(builder__user=user).exclude(image="").values_list("pk", "image")
     named = [("portrait.webp", name) for name in portraits]
-    named += [(f"project-{pk}.webp", name) for pk, name in projects]
+    galleries = ProjectImage.objects.filter(builder__user=user).values_list("pk", "project", "version", "image")
+    for pk, project, version, name in galleries:
+        named.append((f"project-{project}-{pk}.webp" if project else f"history-{version}-{pk}.webp", name))
     removed = SectionVersion.objects.filter(owner=user).exclude(image="").values_list("pk", "image")
     named += [(f"history-{pk}.webp", name) for pk, name in removed]
     for label, name in named:

@@ -14,11 +14,11 @@ from typing import Any
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from profiles.models import BuilderProfile, Project, SectionVersion
+from profiles.models import BuilderProfile, ProjectImage, SectionVersion
 
 log = logging.getLogger(__name__)
 
-MODELS: tuple[Any, ...] = (BuilderProfile, Project, SectionVersion)
+MODELS: tuple[Any, ...] = (BuilderProfile, ProjectImage, SectionVersion)
 #: Requests take seconds, so the row for a file of this age must have been committed.
 MIN_AGE = timedelta(days=1)
 BATCH = 200

@@ -1,6 +1,6 @@
 """Upload handling and the form field for images."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core.files.base import ContentFile
@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from profiles.media import images
+from profiles.media.crop import Crop
 from profiles.media.images import MAX_BYTES, ImageSpec
 
 
@@ -48,7 +49,13 @@ class CappedUploadHandler(FileUploadHandler):
 
 
 class ImageUploadField(forms.FileField):
-    """An uploaded image, cleaned to a re-encoded file for `profiles.media.images.store`."""
+    """An uploaded image, cleaned to a re-encoded file for `profiles.media.images.store`.
+
+    Attributes:
+        crop: the part of the image to keep. `CroppedImageMixin` sets it.
+    """
+
+    crop: Crop | None = None
 
     widget = forms.FileInput
     default_error_messages = {
@@ -64,8 +71,17 @@ class ImageUploadField(forms.FileField):
 
     def to_python(self, data: Any) -> ContentFile[bytes] | None:
         file = super().to_python(data)
-        return images.reencode(file, self.spec) if file else None
+        return images.reencode(file, self.spec, self.crop) if file else None
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         """Add `accept` as a hint for the file picker. The server detects the format from the bytes."""
         return super().widget_attrs(widget) | {"accept": "image/jpeg,image/png,image/webp,image/gif"}
+
+
+class CroppedImageMixin(forms.BaseForm):
+    """Crop the uploaded `image` with the form's `crop` field, which must come first in `field_order`."""
+
+    def clean_crop(self) -> Crop | None:
+        crop: Crop | None = self.cleaned_data["crop"]
+        cast("ImageUploadField", self.fields["image"]).crop = crop
+        return crop

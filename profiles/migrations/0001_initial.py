@@ -146,10 +146,6 @@ class Migration(migrations.Migration):
                 ('url', models.URLField(blank=True, max_length=500)),
                 ('technologies', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), blank=True, default=list)),
                 ('status', models.CharField(choices=[('live', 'Live'), ('demo', 'Demo'), ('concept', 'Concept')], default='live', max_length=16)),
-                ('image', models.ImageField(blank=True, height_field='image_height', upload_to='projects/', width_field='image_width')),
-                ('image_width', models.PositiveIntegerField(blank=True, editable=False, null=True)),
-                ('image_height', models.PositiveIntegerField(blank=True, editable=False, null=True)),
-                ('image_alt', models.CharField(blank=True, help_text='Describes the image for people who cannot see it.', max_length=200)),
                 ('position', models.PositiveIntegerField(default=0, help_text='Projects with lower numbers come first.')),
                 ('form_token', models.UUIDField(blank=True, editable=False, help_text='Identifies the submitted form, so that submitting it twice creates one project.', null=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
@@ -189,11 +185,11 @@ class Migration(migrations.Migration):
             name='SectionVersion',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('section', models.CharField(help_text="A section's key, `portrait` or `portfolio`.", max_length=32)),
+                ('section', models.CharField(help_text="A section's key, `portrait`, `portfolio` or `gallery`.", max_length=32)),
                 ('project', models.BigIntegerField(blank=True, help_text='The ID of a portfolio project, which may have been deleted.', null=True)),
                 ('values', models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
                 ('changed_fields', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), default=list, help_text='Empty if the edit deleted the project.')),
-                ('image', models.FileField(blank=True, default='', help_text='The image that was removed.', upload_to='removed/')),
+                ('image', models.FileField(blank=True, default='', help_text='The portrait that was removed.', upload_to='removed/')),
                 ('replaced_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('impersonator', models.CharField(blank=True, help_text='The Clerk ID of the admin who was signed in as `replaced_by`.', max_length=255, null=True)),
                 ('owner', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
@@ -201,6 +197,27 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(fields=['owner', 'section', '-id'], name='profiles_version_section'), models.Index(fields=['replaced_at'], name='profiles_version_age'), models.Index(condition=models.Q(('image', ''), _negated=True), fields=['image'], name='profiles_version_image')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ProjectImage',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('image', models.ImageField(height_field='height', upload_to='projects/', width_field='width')),
+                ('width', models.PositiveIntegerField(blank=True, editable=False, null=True)),
+                ('height', models.PositiveIntegerField(blank=True, editable=False, null=True)),
+                ('alt', models.CharField(help_text='Describes the image for people who cannot see it.', max_length=200, verbose_name='alternative text')),
+                ('position', models.PositiveIntegerField(default=0, help_text='Images with lower numbers come first.')),
+                ('form_token', models.UUIDField(blank=True, editable=False, help_text='Identifies the submitted form, as in projects.', null=True)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('builder', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='profiles.builderprofile')),
+                ('project', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='images', to='profiles.project')),
+                ('version', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='images', to='profiles.sectionversion')),
+            ],
+            options={
+                'ordering': ['position', 'id'],
+                'indexes': [models.Index(fields=['project', 'position', 'id'], name='profiles_projectimage_order'), models.Index(condition=models.Q(('image', ''), _negated=True), fields=['image'], name='profiles_projectimage_file')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('project__isnull', False), ('version__isnull', True)), models.Q(('project__isnull', True), ('version__isnull', False)), _connector='OR'), name='profiles_projectimage_in_use_or_removed'), models.UniqueConstraint(fields=('project', 'form_token'), name='profiles_projectimage_form_token_unique')],
             },
         ),
         migrations.AddIndex(
@@ -266,10 +283,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='project',
             index=models.Index(fields=['builder', 'position', 'id'], name='profiles_project_order'),
-        ),
-        migrations.AddIndex(
-            model_name='project',
-            index=models.Index(condition=models.Q(('image', ''), _negated=True), fields=['image'], name='profiles_project_image'),
         ),
         migrations.AddConstraint(
             model_name='project',

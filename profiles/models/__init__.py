@@ -6,13 +6,14 @@ from profiles.models.builder import BuilderProfile, BuilderProfileQuerySet
 from profiles.models.choices import Availability, Currency, Domain
 from profiles.models.client import ClientProfile
 from profiles.models.contact import ContactMessage
-from profiles.models.portfolio import MAX_PROJECTS, MAX_TECHNOLOGIES, Project
+from profiles.models.portfolio import MAX_IMAGES, MAX_PROJECTS, MAX_TECHNOLOGIES, Project, ProjectImage
 from profiles.models.search import SearchSynonym, SearchWord
 from profiles.models.section_history import SectionVersion
 from profiles.models.shortlist import ShortlistEntry
 from profiles.models.slug_history import FormerSlug
 
 __all__ = [
+    "MAX_IMAGES",
     "MAX_PROJECTS",
     "MAX_TECHNOLOGIES",
     "Availability",
@@ -27,6 +28,7 @@ __all__ = [
     "Profile",
     "ProfileQuerySet",
     "Project",
+    "ProjectImage",
     "SearchSynonym",
     "SearchWord",
     "SectionVersion",

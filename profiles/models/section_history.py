@@ -11,7 +11,7 @@ class SectionVersion(models.Model):
 
     # No index of its own: the index for the history page starts with the owner.
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False)
-    section = models.CharField(max_length=32, help_text="A section's key, `portrait` or `portfolio`.")
+    section = models.CharField(max_length=32, help_text="A section's key, `portrait`, `portfolio` or `gallery`.")
     project = models.BigIntegerField(
         null=True, blank=True, help_text="The ID of a portfolio project, which may have been deleted."
     )
@@ -19,7 +19,7 @@ class SectionVersion(models.Model):
     changed_fields = ArrayField(
         models.CharField(max_length=64), default=list, help_text="Empty if the edit deleted the project."
     )
-    image = models.FileField(upload_to="removed/", blank=True, default="", help_text="The image that was removed.")
+    image = models.FileField(upload_to="removed/", blank=True, default="", help_text="The portrait that was removed.")
     replaced_at = models.DateTimeField(default=timezone.now)
     replaced_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     impersonator = models.CharField(

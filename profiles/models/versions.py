@@ -4,7 +4,9 @@ from core.db.row_versions import RowVersion
 
 #: A card shows the profile and its user.
 CARD_VERSION = RowVersion("id", "user__is_active")
-#: A page also shows the projects and badges.
+#: A page also shows the projects with their images, and the badges.
 PAGE_VERSION = RowVersion(
-    "id", "user__is_active", related=[("profiles_project", "builder_id"), ("profiles_badge", "builder_id")]
+    "id",
+    "user__is_active",
+    related=[(f"profiles_{name}", "builder_id") for name in ("project", "projectimage", "badge")],
 )

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from profiles.forms.sections import AboutForm, IntroductionForm, ProfileForm, SkillsForm, TermsForm
 from profiles.models import BuilderProfile
 from profiles.onboarding.services import Goal
-from profiles.portfolio.forms import ProjectPageForm
+from profiles.portfolio.forms import NewProjectForm
 
 
 class GoalForm(forms.Form):
@@ -45,7 +45,7 @@ class BuilderQuestionsForm(ProfileForm[BuilderProfile]):
         help_texts = TermsForm.Meta.help_texts
 
 
-class FirstProjectForm(ProjectPageForm):
+class FirstProjectForm(NewProjectForm):
     """The essential project fields. Owners can fill in the other fields on their page later."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -55,4 +55,4 @@ class FirstProjectForm(ProjectPageForm):
 
     @property
     def text_values(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in ("title", "description", "url", "image_alt")}
+        return {name: self.cleaned_data[name] for name in ("title", "description", "url")}

@@ -218,10 +218,9 @@ class FirstProjectView(
         return super().get_context_data(**self.step_context(), **context)
 
     def form_valid(self, form: FirstProjectForm) -> HttpResponse:
-        image, token = form.cleaned_data["image"], form.cleaned_data["form_token"]
-        actor = Actor.from_request(self.request)
+        token, actor = form.cleaned_data["form_token"], Actor.from_request(self.request)
         try:
-            portfolio.add(self.profile, form.text_values, image=image, token=token, actor=actor)
+            portfolio.add(self.profile, form.text_values, images=form.images, token=token, actor=actor)
         except ValidationError as error:
             form.add_error(None, error)
             return self.form_invalid(form)

@@ -25,6 +25,12 @@ def current_etag(slug: str) -> str:
     return _etag(*rows[0]) if rows else ""
 
 
+def current_version(slug: str) -> str:
+    """Return the current `PAGE_VERSION` of a public page, or "" if no public page has this slug."""
+    rows = _find(postgres_safe(slug))
+    return str(rows[0][0]) if rows else ""
+
+
 def etag_for(profile: BuilderProfile) -> str:
     """Return the ETag for `profile`, which must be annotated with `PAGE_VERSION` as `page_version`."""
     return _etag(*(getattr(profile, name) for name in _COLUMNS))

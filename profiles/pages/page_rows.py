@@ -8,10 +8,10 @@ from typing import Any, cast
 from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import User
-from core.db.compiled import attributes, compile_query, compile_related
+from core.db.compiled import attributes, compile_query, compile_related, is_prefetched, set_prefetched
 from core.db.loading import load, loaded_fields
 from core.text import postgres_safe
-from profiles.models import Badge, BuilderProfile, Project
+from profiles.models import Badge, BuilderProfile, Project, ProjectImage
 from profiles.models.versions import PAGE_VERSION
 
 _find = compile_query(
@@ -23,7 +23,16 @@ _find = compile_query(
     ),
     "slug",
 )
-_load_projects, _load_badges = compile_related(Project, "builder_id"), compile_related(Badge, "builder_id")
+#: One row per image, or one row without image values for a project without images.
+_find_projects = compile_query(
+    lambda pk: (
+        Project.objects.filter(builder_id=pk)
+        .order_by("position", "id", "images__position", "images__id")
+        .values_list(*attributes(Project), *attributes(ProjectImage, "images__"))
+    ),
+    0,
+)
+_load_badges = compile_related(Badge, "builder_id")
 
 
 def find_public(slug: str) -> BuilderProfile | None:
@@ -37,7 +46,25 @@ def find_public(slug: str) -> BuilderProfile | None:
     return None
 
 
+def load_projects(profile: BuilderProfile) -> None:
+    """Prefetch the projects with their images, unless they are already prefetched."""
+    if is_prefetched(profile, "projects"):
+        return
+    galleries: dict[Project, list[ProjectImage]] = {}
+    size, previous = len(loaded_fields(Project)), None
+    for values in _find_projects(profile.pk):
+        if previous is None or previous.pk != values[0]:
+            previous = load(Project, values[:size])
+            previous.builder = profile
+        images = galleries.setdefault(previous, [])
+        if values[size] is not None:
+            images.append(load(ProjectImage, values[size:]))
+    for project, images in galleries.items():
+        set_prefetched(project, "images", images)
+    set_prefetched(profile, "projects", galleries)
+
+
 def load_content(profile: BuilderProfile) -> None:
-    """Prefetch the projects and badges, unless they are already prefetched."""
-    _load_projects(profile, "projects")
+    """Prefetch the projects with their images, and the badges, unless they are already prefetched."""
+    load_projects(profile)
     _load_badges(profile, "badges")

@@ -1,14 +1,14 @@
-"""Draw a builder page's share image for link previews (1200 by 630 pixels)."""
+"""Draw the share image of a builder's or project's page for link previews (1200 by 630 pixels)."""
 
 import hashlib
 import io
 import logging
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageOps
 
-from profiles.models import BuilderProfile
+from profiles.models import BuilderProfile, Project
 from profiles.pages.text_rendering import ITALIC, SANS, SERIF, Face, drawable_text
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,9 @@ class Card:
     """A share image's content.
 
     Attributes:
-        portrait: the uploaded portrait's storage name. Images hosted by Clerk are not fetched. The initials are drawn
-            instead.
+        name: the builder's name, or a project's title.
+        portrait: the storage name of the uploaded portrait or project image. Images hosted by Clerk are not fetched.
+            The initials are drawn instead.
     """
 
     name: str
@@ -73,6 +74,13 @@ class Card:
             profile.monogram_color,
             profile.image.name or "",
         )
+
+    @classmethod
+    def from_project(cls, project: Project) -> "Card":
+        """Return a card with the project's title and first image, and the builder's name."""
+        card, cover = cls.from_profile(project.builder), project.cover
+        portrait = cover.image.name or "" if cover else card.portrait
+        return replace(card, name=drawable_text(project.title), headline=card.name, portrait=portrait)
 
     @property
     def digest(self) -> str:

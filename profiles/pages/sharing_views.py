@@ -38,9 +38,14 @@ EMBED_POLICY: dict[str, list[str]] = {
 @from_replica
 def share_image(request: HttpRequest, slug: str) -> HttpResponse:
     """Return a public page's share image, or 304 if the client already has it."""
-    profile = _public_profile(slug)
+    profile = public_profile(slug)
     with translation.override(interface_language(profile.page_language)):
         card = share_card.Card.from_profile(profile)
+    return image_response(request, card, is_listed=profile.is_listed)
+
+
+def image_response(request: HttpRequest, card: share_card.Card, *, is_listed: bool) -> HttpResponse:
+    """Return a share image, or 304 if the client already has it."""
     etag = f'"{card.digest}"'
     response = get_conditional_response(request, etag=etag)
     if response is None:
@@ -48,7 +53,7 @@ def share_image(request: HttpRequest, slug: str) -> HttpResponse:
     response["ETag"] = etag
     response["Cross-Origin-Resource-Policy"] = "cross-origin"  # Other sites show it in link previews.
     patch_cache_control(response, public=True, max_age=IMAGE_MAX_AGE_S)
-    return response if profile.is_listed else without_index(response)
+    return response if is_listed else without_index(response)
 
 
 @require_safe
@@ -57,7 +62,7 @@ def share_image(request: HttpRequest, slug: str) -> HttpResponse:
 @csp_override(EMBED_POLICY)
 def embedded_card(request: HttpRequest, slug: str) -> HttpResponse:
     """Return a public page's card for iframes on any site, in the page's language. It is the same for every viewer."""
-    profile = _public_profile(slug)
+    profile = public_profile(slug)
     with translation.override(interface_language(profile.page_language)):
         response = render(request, "profiles/builder_embed.html", {"builders": [profile], "currency": ""})
         if is_for_every_visitor(request):
@@ -70,7 +75,7 @@ def embedded_card(request: HttpRequest, slug: str) -> HttpResponse:
 @from_replica
 def contact_card(request: HttpRequest, slug: str) -> HttpResponse:
     """Return a public page's contact card as a download."""
-    profile = _public_profile(slug)
+    profile = public_profile(slug)
     image_url = request.build_absolute_uri(profile.image_url) if profile.image_url else ""
     page_url = request.build_absolute_uri(profile.get_absolute_url())
     text = vcard_of(profile, page_url=page_url, image_url=image_url)
@@ -84,7 +89,7 @@ def without_index(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def _public_profile(slug: str) -> BuilderProfile:
+def public_profile(slug: str) -> BuilderProfile:
     published: QuerySet[BuilderProfile] = BuilderProfile.objects.published().annotate(card_version=CARD_VERSION)
     profile = published.filter(slug=postgres_safe(slug)).first()
     if profile is None:

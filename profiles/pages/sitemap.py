@@ -1,18 +1,22 @@
-"""robots.txt, and a sitemap index with files that list builder pages. https://www.sitemaps.org/protocol.html
+"""robots.txt, and a sitemap index with files that list the pages of builders and projects.
+
+https://www.sitemaps.org/protocol.html
 
 Each file covers a fixed ID range, so file numbers stay valid and a request reads only the rows in that range.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import quote
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
 from django.utils.html import escape
 from django.views.decorators.http import require_safe
 
-from profiles.models import BuilderProfile
+from profiles.models import BuilderProfile, Project
 from profiles.public_pages import from_replica
 
 #: Maximum number of URLs per file.
@@ -34,8 +38,9 @@ def robots(request: HttpRequest) -> HttpResponse:
 @require_safe
 @from_replica
 def sitemap_index(request: HttpRequest) -> HttpResponse:
-    paths = (reverse("profiles:sitemap", args=[number]) for number in (0, *_file_numbers()))
-    return _xml("sitemapindex", "sitemap", request, paths)
+    builders = (reverse("profiles:sitemap", args=[number]) for number in (0, *_file_numbers(_listed_builders())))
+    work = (reverse("profiles:project_sitemap", args=[number]) for number in _file_numbers(_listed_projects()))
+    return _xml("sitemapindex", "sitemap", request, (*builders, *work))
 
 
 @require_safe
@@ -54,9 +59,30 @@ def sitemap(request: HttpRequest, number: int) -> HttpResponse:
     return _xml("urlset", "url", request, (f"{directory}{quote(slug)}/" for slug in slugs))
 
 
-def _file_numbers() -> Iterator[int]:
-    """Yield the numbers of non-empty builder files, using one query per file."""
-    ids = BuilderProfile.objects.listed().order_by("pk").values_list("pk", flat=True)
+@require_safe
+@from_replica
+def project_sitemap(request: HttpRequest, number: int) -> HttpResponse:
+    """Return the URLs of projects in the file's ID range."""
+    ids = ((number - 1) * FILE_SIZE + 1, number * FILE_SIZE)
+    rows = _listed_projects().filter(pk__range=ids).select_related("builder").only("title", "builder__slug")
+    directory = reverse("profiles:builder_list")
+    paths = [f"{directory}{quote(row.builder.slug or '')}/work/{quote(row.url_name)}/" for row in rows]
+    if not paths:
+        raise Http404
+    return _xml("urlset", "url", request, paths)
+
+
+def _listed_builders() -> QuerySet[BuilderProfile]:
+    return BuilderProfile.objects.listed().order_by("pk")
+
+
+def _listed_projects() -> QuerySet[Project]:
+    return Project.objects.filter(builder__in=BuilderProfile.objects.listed()).order_by("pk")
+
+
+def _file_numbers(rows: QuerySet[Any]) -> Iterator[int]:
+    """Yield the numbers of files with at least one of the rows, using one query per file."""
+    ids = rows.values_list("pk", flat=True)
     number = 0
     while first := ids.filter(pk__gt=number * FILE_SIZE).first():
         number = (first - 1) // FILE_SIZE + 1

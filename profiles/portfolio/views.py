@@ -1,6 +1,7 @@
 """Views for editing a builder's portrait and portfolio, either in place with htmx or on separate pages."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -18,11 +19,13 @@ from core.db.cursors import parse_id
 from profiles import section_history
 from profiles.editing.conflicts import last_change
 from profiles.editing.versions import EditConflictError, version_of
+from profiles.media import images
 from profiles.mixins import BuilderPageMixin
-from profiles.models import MAX_PROJECTS, BuilderProfile, Project
+from profiles.models import MAX_IMAGES, MAX_PROJECTS, BuilderProfile, Project
 from profiles.portfolio import services as portfolio
-from profiles.portfolio.forms import PortraitForm, ProjectPageForm
-from profiles.portfolio.services import PROJECT_FIELDS, ImageFile
+from profiles.portfolio.forms import NewProjectForm, PortraitForm, ProjectPageForm
+from profiles.portfolio.gallery import ImageFile, NewImage
+from profiles.portfolio.services import PROJECT_FIELDS
 
 #: Maximum number of ids read from a posted order, which is more than a portfolio can contain.
 MAX_IDS = 100
@@ -63,6 +66,21 @@ class PortfolioMixin(BuilderPageMixin):
         undo_url = reverse("profiles:restore", args=[self.profile.slug, undo_id]) if undo_id else ""
         messages.success(self.request, message, extra_tags=undo_url)
         return redirect(f"{self.profile.get_absolute_url()}{anchor}")
+
+
+@dataclass(frozen=True, slots=True)
+class PostedOrder:
+    """A posted order: all `ids`, or the ID `moved` by -1 or 1 if a button without JavaScript was pressed."""
+
+    ids: list[int]
+    moved: int | None
+    by: int
+
+
+def parse_order(request: HttpRequest, name: str) -> PostedOrder:
+    up, down = (parse_id(request.POST.get(direction, "")) for direction in ("up", "down"))
+    ids = [parse_id(text) or 0 for text in request.POST.getlist(name)[:MAX_IDS]]
+    return PostedOrder(ids, up or down, -1 if up else 1)
 
 
 class PortraitView(PreservedFormMixin[PortraitForm], PortfolioMixin, FormView[PortraitForm]):
@@ -107,14 +125,17 @@ class ProjectFormView(PreservedFormMixin[ProjectPageForm], PortfolioMixin, Updat
             "profiles/_project_saved.html", str(self.saved_message), anchor, undo_id=project.undo_id, **context
         )
 
-    def chosen_image(self, form: ProjectPageForm) -> ImageFile:
-        """Return the uploaded image, or else the image of the version being restored."""
-        uploaded: ImageFile = form.cleaned_data["image"]
+    def restored_images(self, form: ProjectPageForm) -> list[NewImage]:
+        """Return copies of the images of the version being restored."""
         pk = parse_id(form.cleaned_data["restored"])
-        return uploaded or (section_history.image_of(self.profile, pk) if pk else None)
+        rows = section_history.images_of(self.profile, pk) if pk else []
+        copies = [(images.reopen(row.image.name), row.alt) for row in rows]
+        return [NewImage(file, alt) for file, alt in copies if file]
 
 
 class ProjectCreateView(ProjectFormView):
+    form_class = NewProjectForm
+
     def get_object(self, queryset: QuerySet[Project] | None = None) -> Project:
         return Project(builder=self.profile)
 
@@ -125,9 +146,10 @@ class ProjectCreateView(ProjectFormView):
         return super().get_context_data(limit_message=limit_message, **context)
 
     def form_valid(self, form: ProjectPageForm) -> HttpResponse:
-        image, token = self.chosen_image(form), form.cleaned_data["form_token"]
+        new_images = [*cast("NewProjectForm", form).images, *self.restored_images(form)][:MAX_IMAGES]
+        token = form.cleaned_data["form_token"]
         try:
-            added = portfolio.add(self.profile, form.text_values, image=image, token=token, actor=self.actor)
+            added = portfolio.add(self.profile, form.text_values, images=new_images, token=token, actor=self.actor)
         except ValidationError as error:
             form.add_error(None, error)
             return self.form_invalid(form)
@@ -148,14 +170,9 @@ class ProjectUpdateView(ProjectFormView):
         return self.form_invalid(self.get_form(), status=409, is_deleted=True)
 
     def form_valid(self, form: ProjectPageForm) -> HttpResponse:
-        data = form.cleaned_data
-        options = {
-            "image": self.chosen_image(form),
-            "remove_image": data.get("remove_image", False),
-            "version": data["version"],
-        }
+        version = form.cleaned_data["version"]
         try:
-            changed = portfolio.change(self.project, form.text_values, **options, actor=self.actor)
+            changed = portfolio.change(self.project, form.text_values, version=version, actor=self.actor)
         except EditConflictError as conflict:
             return self.form_in_conflict(form, conflict.stored)
         return self.saved(changed)
@@ -194,12 +211,11 @@ class ProjectOrderView(PortfolioMixin):
 
     def post(self, request: HttpRequest, **url_kwargs: Any) -> HttpResponse:
         """Save the order. The htmx response is empty, because the page already shows the new order."""
-        up, down = (parse_id(request.POST.get(direction, "")) for direction in ("up", "down"))
-        ids = [parse_id(text) or 0 for text in request.POST.getlist("project")[:MAX_IDS]]
-        if moved := up or down:
-            portfolio.move(self.profile, moved, -1 if up else 1, actor=self.actor)
-        elif any(ids):
-            portfolio.reorder(self.profile, ids, actor=self.actor)
+        order = parse_order(request, "project")
+        if order.moved:
+            portfolio.move(self.profile, order.moved, order.by, actor=self.actor)
+        elif any(order.ids):
+            portfolio.reorder(self.profile, order.ids, actor=self.actor)
         else:
             return HttpResponse(gettext("The order contains no projects."), "text/plain", 422)
         if self.request.htmx:

@@ -8,10 +8,10 @@ const neighbourOf = (row, isUp) => (isUp ? row.previousElementSibling : row.next
 // Move the adjacent row, because a moved row loses the focus and the pointer capture.
 const step = (row, isUp) => row[isUp ? "after" : "before"](neighbourOf(row, isUp) ?? "");
 
-// Sorts the projects on the page to match the rows, and shows a status message.
+// Sorts the projects on the page, if any, to match the rows, and shows a status message.
 function show(list, message) {
   const end = document.getElementById("project-new");
-  for (const id of orderOf(list)) end.before(document.getElementById(`project-${id}`) ?? "");
+  for (const id of orderOf(list)) end?.before(document.getElementById(`project-${id}`) ?? "");
   list.nextElementSibling.textContent = message;
 }
 
@@ -27,7 +27,7 @@ function save(row, before) {
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-reorder] button");
+  const button = event.target.closest("[data-reorder] :is([name=up], [name=down])");
   if (!button) return;
   event.preventDefault();
   const row = button.parentElement;
@@ -61,7 +61,7 @@ document.addEventListener("htmx:afterRequest", ({ detail: { xhr, requestConfig }
   const list = elt.querySelector("[data-reorder]");
   if (!list || xhr.status === 401) return; // htmx-session.js repeats the request
   if (xhr.status === 204) {
-    elt.dataset.saved = requestConfig.formData.getAll("project");
+    elt.dataset.saved = requestConfig.formData.getAll(list.querySelector("input").name);
   } else {
     const focused = document.activeElement;
     for (const id of elt.dataset.saved.split(",")) list.append(list.querySelector(`[data-row="${id}"]`));

@@ -6,11 +6,14 @@ import pytest
 from django.test import Client
 
 from config.environment import BASE_DIR
+from tests.helpers.factories import ProjectFactory
 
 #: Maximum size in bytes of all style sheets and scripts, uncompressed and without htmx.
-MAX_BYTES = 66_000
+MAX_BYTES = 67_000
 #: The print style sheet, which does not block rendering.
 PRINT_FILE, MAX_PRINT_BYTES = BASE_DIR / "static" / "css" / "print.css", 2_500
+#: Files for uploading and cropping images, which only the editors of a builder page load.
+IMAGE_FILES, MAX_IMAGE_BYTES = {"image-editor.css", "image-picker.js", "gallery-upload.js"}, 12_000
 #: Files used only in the admin.
 ADMIN_FILES = {
     *("admin.css", "operators.css", "repairs.css", "auto-refresh.js", "chart-keys.js", "list-keys.js", "live-list.js"),
@@ -20,7 +23,18 @@ ADMIN_FILES = {
 
 def test_style_sheets_and_scripts_are_below_the_limit() -> None:
     files = [*(BASE_DIR / "static" / "css").glob("*.css"), *(BASE_DIR / "static" / "js").glob("*.js")]
-    assert sum(file.stat().st_size for file in files if file.name not in {*ADMIN_FILES, PRINT_FILE.name}) < MAX_BYTES
+    others = {*ADMIN_FILES, *IMAGE_FILES, PRINT_FILE.name}
+    assert sum(file.stat().st_size for file in files if file.name not in others) < MAX_BYTES
+    assert sum(file.stat().st_size for file in files if file.name in IMAGE_FILES) < MAX_IMAGE_BYTES
+
+
+@pytest.mark.django_db
+def test_visitors_do_not_load_the_files_for_editing_images(client: Client) -> None:
+    client.cookies["__clerk_db_jwt"] = "dvb_any"
+    project = ProjectFactory.create(builder__introduced=True)
+    for path in ("/", "/builders/", project.builder.get_absolute_url(), project.get_absolute_url()):
+        shown = client.get(path).text
+        assert not [name for name in IMAGE_FILES if name.partition(".")[0] in shown]
 
 
 @pytest.mark.django_db

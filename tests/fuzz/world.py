@@ -6,7 +6,7 @@ from typing import Self
 from django.conf import settings
 
 from accounts.models import DataExport, User
-from profiles.models import BuilderProfile, ClientProfile, Project
+from profiles.models import BuilderProfile, ClientProfile, Project, ProjectImage
 from tests.helpers.admin import one_of_each
 from tests.helpers.clients import with_password
 from tests.helpers.factories import (
@@ -14,6 +14,7 @@ from tests.helpers.factories import (
     BuilderProfileFactory,
     ClientProfileFactory,
     ProjectFactory,
+    ProjectImageFactory,
     UserFactory,
 )
 from tests.helpers.tokens import mint
@@ -33,6 +34,7 @@ class World:
     page: BuilderProfile
     client: ClientProfile
     project: Project
+    image: ProjectImage
     export: DataExport
     #: Cookie headers by name: olive, vera, adam, operator and anonymous.
     cookies: dict[str, str]
@@ -49,12 +51,15 @@ class World:
         page = BuilderProfileFactory.create(user=olive, introduced=True, skills=["Django", "SQL"], hourly_rate=90)
         people = {"olive": olive, "vera": UserFactory.create(confirmed=True), "adam": UserFactory.create(admin=True)}
         tokens = {name: mint(str(user.clerk_id), lifetime_s=TOKEN_LIFETIME_S) for name, user in people.items()}
+        project = ProjectFactory.create(builder=page)
+        image = ProjectImageFactory.create(project=project)
         BuilderProfileFactory.create_batch(LISTED_BUILDERS, introduced=True, skills=["Python"])
         return cls(
             olive=olive,
             page=page,
             client=ClientProfileFactory.create(user=olive),
-            project=ProjectFactory.create(builder=page),
+            project=project,
+            image=image,
             export=DataExport.objects.create(
                 user=olive, ready_at=SINCE, expires_at="2100-01-01T00:00Z", archive=b"zip"
             ),
@@ -68,7 +73,7 @@ class World:
     def fill_in(self, url: str) -> str:
         """Return a URL with the objects of this world filled in."""
         names = {"slug": self.page.slug, "builder": self.page.pk, "client": self.client.pk, "project": self.project.pk}
-        return url.format(**names, export=self.export.public_id)
+        return url.format(**names, image=self.image.pk, export=self.export.public_id)
 
 
 def _clerk_cookies(token: str) -> str:

@@ -7,7 +7,13 @@ from django.utils import timezone
 from accounts.models import DataExport, EndedSession, Flag, IdentityConflict, MetadataPush, Reconciliation
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
 from profiles.models import Badge, ContactMessage, FormerSlug, Project, SearchSynonym
-from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
+from tests.helpers.factories import (
+    SINCE,
+    BuilderProfileFactory,
+    ClientProfileFactory,
+    ProjectImageFactory,
+    UserFactory,
+)
 from webhooks.models import Alert, ErrorGroup, JobFailure, Replay, WebhookEvent
 
 #: An ID that no sequence reaches.
@@ -22,7 +28,8 @@ def one_of_each() -> int:
         cursor.execute(JOB, [PK])
     user = UserFactory.create(pk=PK, name=HOSTILE, builder=True, client=True)
     builder = BuilderProfileFactory.create(pk=PK, slug="olive-owner", user=user, headline=HOSTILE)
-    Project.objects.create(pk=PK, builder=builder, title=HOSTILE)
+    project = Project.objects.create(pk=PK, builder=builder, title=HOSTILE)
+    ProjectImageFactory.create(pk=PK, project=project, alt=HOSTILE)
     Badge.objects.create(pk=PK, builder=builder, kind="identity", evidence=HOSTILE, awarded_by=user)
     ContactMessage.objects.create(pk=PK, builder=builder, sender=user, subject=HOSTILE, body=HOSTILE)
     FormerSlug.objects.create(pk=PK, builder=builder, slug="olive")

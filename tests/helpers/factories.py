@@ -11,13 +11,13 @@ from random import Random
 from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password
-from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory, Trait
+from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, Sequence, SubFactory, Trait
 from factory.django import DjangoModelFactory
 
 from accounts.clerk.samples import new_id
 from accounts.models import User
 from profiles.directory import indexing
-from profiles.models import BuilderProfile, ClientProfile, Profile, Project
+from profiles.models import BuilderProfile, ClientProfile, Profile, Project, ProjectImage
 from profiles.slugs import slug_candidates
 
 SINCE = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -115,4 +115,18 @@ class ProjectFactory(DjangoModelFactory[Project]):
 
     builder: Any = SubFactory(BuilderProfileFactory)
     title: Any = Sequence("Project {}".format)
+    position: Any = Sequence(int)
+
+
+class ProjectImageFactory(DjangoModelFactory[ProjectImage]):
+    """An image at the end of a project's gallery. Its file does not exist."""
+
+    class Meta:
+        model = ProjectImage
+
+    project: Any = SubFactory(ProjectFactory)
+    builder: Any = SelfAttribute("project.builder")
+    image: Any = Sequence("projects/{:032x}.webp".format)
+    width, height = 1200, 800
+    alt: Any = Sequence("Image {}".format)
     position: Any = Sequence(int)

@@ -15,10 +15,17 @@ from django.test import Client
 
 from accounts.models import User
 from profiles.editing.versions import version_of
-from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, Project
+from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, Project, ProjectImage
+from profiles.portfolio.gallery import IMAGE_FIELDS
 from profiles.portfolio.services import PROJECT_FIELDS
 from tests.helpers.clients import signed_in
-from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory, ProjectFactory, UserFactory
+from tests.helpers.factories import (
+    BuilderProfileFactory,
+    ClientProfileFactory,
+    ProjectFactory,
+    ProjectImageFactory,
+    UserFactory,
+)
 from tests.helpers.images import upload
 from tests.helpers.tokens import mint
 
@@ -159,10 +166,13 @@ FORMS = (
     Form(
         PAGE_URL + "portfolio/{project}/edit/",
         filled={"title": "Ledger", "status": "live"},
-        texts=("title", "description", "url", "technologies", "image_alt"),
+        texts=("title", "description", "url", "technologies"),
         choices=("status",),
         hidden=("version", "form_token"),
         is_covered=True,
+    ),
+    Form(
+        PAGE_URL + "portfolio/{project}/images/{image}/", filled={"alt": "A map"}, texts=("alt",), hidden=("version",)
     ),
     Form(PAGE_URL + "contact/", "vera", {"subject": "Hello", "body": "A map."}, texts=("subject", "body")),
     Form(PAGE_URL + "verify/", "adam", {"tier": "1"}, texts=("evidence",), choices=("tier",)),
@@ -201,12 +211,17 @@ class People:
     page: BuilderProfile
     client: ClientProfile
     project: Project
+    image: ProjectImage
 
     def url_for(self, url: str) -> str:
-        return url.format(slug=self.page.slug, project=self.project.pk, client=self.client.pk)
+        names = {"project": self.project.pk, "image": self.image.pk, "client": self.client.pk}
+        return url.format(slug=self.page.slug, **names)
 
     def filled(self, form: Form) -> dict[str, Any]:
         self.project.refresh_from_db()
+        if "{image}" in form.url:
+            image = ProjectImage.objects.get(pk=self.image.pk)
+            return form.filled | {"version": version_of(image, IMAGE_FIELDS)}
         return form.filled | ({"version": version_of(self.project, PROJECT_FIELDS)} if "{project}" in form.url else {})
 
 
@@ -214,13 +229,16 @@ class People:
 def people() -> People:
     olive = UserFactory.create(builder=True, client=True, confirmed=True, name="Olive Owner")
     page = BuilderProfileFactory.create(user=olive, introduced=True)
+    project = ProjectFactory.create(builder=page)
+    image = ProjectImageFactory.create(project=project)
     return People(
         olive=olive,
         vera=UserFactory.create(confirmed=True),
         adam=UserFactory.create(admin=True),
         page=page,
         client=ClientProfileFactory.create(user=olive),
-        project=ProjectFactory.create(builder=page),
+        project=project,
+        image=image,
     )
 
 
@@ -234,7 +252,7 @@ def strings_in(value: Any) -> Iterator[str]:
 
 def stored_texts() -> list[str]:
     """Return all stored user text."""
-    models: tuple[Any, ...] = (BuilderProfile, ClientProfile, Project, Badge, ContactMessage)
+    models: tuple[Any, ...] = (BuilderProfile, ClientProfile, Project, ProjectImage, Badge, ContactMessage)
     rows = [row for model in models for row in model._default_manager.defer(None).values()]
     return [text for row in rows for name, value in row.items() if name != "search" for text in strings_in(value)]
 
@@ -397,7 +415,7 @@ def test_form_with_expired_csrf_token_is_preserved(people: People, form: Form) -
     "content", (b"", b"<script>alert(1)</script>", b"<svg onload=alert(1)/>", b"GIF89a", b"\xff\xd8\xff" + b"\0" * 99)
 )
 @pytest.mark.parametrize(
-    "url", (PAGE_URL + "picture/", PAGE_URL + "portfolio/new/", PAGE_URL + "portfolio/{project}/edit/")
+    "url", (PAGE_URL + "picture/", PAGE_URL + "portfolio/new/", PAGE_URL + "portfolio/{project}/images/")
 )
 def test_invalid_images_are_rejected_at_their_field(people: People, url: str, content: bytes) -> None:
     filled = {"title": "Ledger", "status": "live", "image_alt": "A map", "image": upload(content)}

@@ -34,12 +34,12 @@ from audit.models import AuditLog
 from core import personal_data
 from core.personal_data import PersonalData
 from profiles.editing import services as editing
-from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
+from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project, ProjectImage
 from profiles.moderation import services as moderation
 from tests.audit.test_log import is_digest_valid
 from tests.helpers.clerk import FakeClerk
 from tests.helpers.clients import signed_in
-from tests.helpers.factories import BuilderProfileFactory, UserFactory
+from tests.helpers.factories import BuilderProfileFactory, ProjectImageFactory, UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.test_personal_data import NOT_PERSONAL
 from webhooks.models import WebhookEvent
@@ -85,7 +85,8 @@ def full_zofia(zofia: User) -> User:
         links=["https://zofia.example/"],
     )
     ClientProfile.objects.update(industry="Beekeeping", project_preferences="Beekeeping")
-    Project.objects.create(builder=builder, title="Ateliermaps", description="Beekeeping", image_alt="Zofia at work")
+    project = Project.objects.create(builder=builder, title="Ateliermaps", description="Beekeeping")
+    ProjectImageFactory.create(project=project, alt="Zofia at work")
     adam = UserFactory.create(admin=True, name="Adam")
     Badge.objects.create(builder=builder, kind="code", evidence="What Zofia showed us", awarded_by=adam)
     FormerSlug.objects.create(builder=builder, slug="zofia-before")
@@ -183,7 +184,7 @@ def add_images() -> tuple[str, str]:
     portrait = default_storage.save("portraits/zofia.webp", ContentFile(b"her face"))
     work = default_storage.save("projects/zofia.webp", ContentFile(b"her work"))
     BuilderProfile.objects.filter(user__name__startswith="Zofia").update(image=portrait)
-    Project.objects.update(image=work)
+    ProjectImage.objects.update(image=work)
     return portrait, work
 
 
@@ -219,6 +220,7 @@ class TestExport:
     def test_export_contains_portfolio_badges_slugs_and_messages(self, full_zofia: User) -> None:
         found = json.loads(self.read(exports.build_archive(full_zofia))["profiles.json"])
         assert found["portfolio"][0]["title"] == "Ateliermaps"
+        assert found["portfolio_images"][0]["alt"] == "Zofia at work"
         assert found["former_slugs"][0]["slug"] == "zofia-before"
         assert found["messages_sent"][0]["body"] == "Zofia here"
         [badge], [received] = found["badges"], found["messages_received"]
@@ -231,8 +233,9 @@ class TestExport:
         add_images()
         found = self.read(exports.build_archive(full_zofia))
         pictures = {name: content for name, content in found.items() if name.startswith("images/")}
-        work = Project.objects.get()
-        assert pictures == {"images/portrait.webp": b"her face", f"images/project-{work.pk}.webp": b"her work"}
+        work = ProjectImage.objects.get()
+        names = ("images/portrait.webp", f"images/project-{work.project_id}-{work.pk}.webp")
+        assert pictures == dict(zip(names, (b"her face", b"her work"), strict=True))
 
     def test_export_contains_files_of_every_app(self, zofia: User, monkeypatch: pytest.MonkeyPatch) -> None:
         gallery = types.ModuleType("gallery.personal_data")

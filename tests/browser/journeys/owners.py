@@ -112,6 +112,33 @@ def test_manage_the_portfolio(scenario: Scenario, own_page: Page) -> None:
     expect_message(own_page, "“Atlas” deleted.")
 
 
+def test_show_several_images_of_a_project(scenario: Scenario, own_page: Page) -> None:
+    own_page.get_by_role("link", name="Add project").click()
+    own_page.get_by_label("Title", exact=True).fill("Gallery")
+    press(own_page, "Add project")
+    own_page.get_by_role("link", name="Images Gallery").click()
+    for text in ("A map", "A list"):
+        upload = own_page.get_by_role("form", name="Add image")
+        upload.get_by_label("Image", exact=True).set_input_files(FILE)
+        upload.get_by_label("Image description").fill(text)
+        press(own_page, "Add image")
+        expect(own_page.get_by_role("button", name=f"Remove {text}")).to_be_visible()
+        expect_no_overflow(own_page)
+    press(own_page, "Move A list up")
+    expect(own_page.locator("[data-reorder] input[name=alt]").first).to_have_value("A list")
+    own_page.get_by_label("Image description").first.fill("A list of trees")
+    press(own_page, "Save A list")
+    expect_message(own_page, "Saved.")
+    press(own_page, "Remove A map")
+    expect_message(own_page, "Image removed.")
+    press(own_page, "Undo")
+    expect_message(own_page, "Restored.")
+    own_page.get_by_role("link", name="Gallery", exact=True).click()
+    expect(own_page.get_by_role("heading", level=1)).to_have_text("Gallery")
+    expect(own_page.locator(".shots img")).to_have_count(2)
+    expect_no_overflow(own_page)
+
+
 def test_step_towards_a_complete_page(scenario: Scenario, own_page: Page) -> None:
     ring = own_page.get_by_role("img", name=re.compile("% complete"))
     before = str(ring.get_attribute("aria-label"))

@@ -23,7 +23,9 @@ SPOKEN = {
 PLACE = {"location": "Leeds", "time_zone": "Europe/London", "adhd_friendly": "on", "version": "1"}
 SKILLS = {"skills": "Django, SQL", "expertise": "payments", "domains": "web", "version": "1"}
 PROJECT = {"title": "Ledger", "description": "A ledger.", "url": "https://example.com/", "technologies": "Go, SQL"}
-PROJECT_STATE = {"status": "live", "image_alt": "A table", "remove_image": "on", "form_token": "a" * 32, "version": "1"}
+CROP = {f"crop_{side}": "5" for side in ("left", "top", "right", "bottom")}
+IMAGE = {"image_alt": "A table", "form_token": "a" * 32} | CROP
+PROJECT_STATE = {"status": "live", "image_alt": "A table", "form_token": "a" * 32, "version": "1"}
 CLIENT = {"company_name": "Acme", "industry": "Rail", "project_preferences": "Small", "opened": "1", "version": "1"}
 PAGE = "/builders/{slug}/"
 
@@ -50,10 +52,13 @@ FORMS = (
     Form("olive", PAGE + "edit/visibility/", {"searchable": "on", "slug": "olive", "version": "1"}),
     Form("olive", PAGE + "availability/", {"availability": "available", "version": "1"}),
     Form("olive", PAGE + "portfolio/new/", PROJECT | PROJECT_STATE, "image"),
-    Form("olive", PAGE + "portfolio/{project}/edit/", PROJECT | PROJECT_STATE, "image"),
+    Form("olive", PAGE + "portfolio/{project}/edit/", PROJECT | PROJECT_STATE),
     Form("olive", PAGE + "portfolio/{project}/delete/", {"confirm": "on"}),
+    Form("olive", PAGE + "portfolio/{project}/images/", IMAGE, "image"),
+    Form("olive", PAGE + "portfolio/{project}/images/{image}/", {"alt": "A map", "version": "1", "remove": "1"}),
+    Form("olive", PAGE + "portfolio/{project}/images/order/", {"row": "{image}", "up": "{image}", "down": "1"}),
     Form("olive", PAGE + "portfolio/order/", {"project": "{project}", "up": "{project}", "down": "1"}),
-    Form("olive", PAGE + "picture/", {"remove": "on", "image_alt": "A portrait"}, "image"),
+    Form("olive", PAGE + "picture/", {"remove": "on"} | CROP, "image"),
     Form("olive", PAGE + "publish/", {"publish": "on", "published": "0", "action": "unpublish"}),
     Form("olive", PAGE + "delete/", {"confirm": "olive", "slug": "olive"}),
     Form("vera", PAGE + "contact/", {"subject": "Hello", "body": "A map.", "form_token": "a" * 32}),

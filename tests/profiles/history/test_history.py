@@ -78,9 +78,13 @@ def add_project(browser: Client, **typed: Any) -> Project:
 
 
 def is_public(row: BuilderProfile | Project) -> bool:
-    """Return whether the image of a profile or project is public."""
-    with closing(Client().get(row.image.url)) as response:
+    """Return whether the image of a profile, or the first image of a project, is public."""
+    with closing(Client().get(image_of(row).url)) as response:
         return bool(response.status_code == 200)
+
+
+def image_of(row: BuilderProfile | Project) -> Any:
+    return row.image if isinstance(row, BuilderProfile) else row.images.first().image  # type: ignore[union-attr]
 
 
 def delete_project(browser: Client, project: Project, capture: DjangoCaptureOnCommitCallbacks) -> Any:
@@ -169,39 +173,28 @@ class TestProjects:
         django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
     ) -> None:
         project = add_project(olive)
+        before = image_of(project).name
         response = delete_project(olive, project, django_capture_on_commit_callbacks)
         assert f'action="{restore_url()}"' in olive.get(response["Location"]).text
         assert [name for name in files(media) if not name.startswith("removed/")] == []
         assert restore(olive).status_code == 302
         restored = Project.objects.get()
-        assert (restored.pk, restored.title, restored.image_alt) == (project.pk, "Ledger", "A ledger")
-        assert restored.image.name != project.image.name
+        assert (restored.pk, restored.title) == (project.pk, "Ledger")
+        assert [image.alt for image in restored.images.all()] == ["A ledger"]
+        assert image_of(restored).name != before
         assert is_public(restored)
 
     def test_removed_image_is_not_public(
         self, olive: Client, media: Path, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
     ) -> None:
         project = add_project(olive)
+        before = image_of(project).name
         delete_project(olive, project, django_capture_on_commit_callbacks)
         [kept] = files(media)
         assert kept.startswith("removed/")
-        for name in (project.image.name, kept):
+        for name in (before, kept):
             assert Client().get(f"/media/{name}").status_code == 404
             assert olive.get(f"/media/{name}").status_code == 404
-
-    def test_replaced_image_is_restored(
-        self, olive: Client, media: Path, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
-    ) -> None:
-        project = add_project(olive)
-        before = (media / str(project.image.name)).read_bytes()
-        version = olive.get(f"/builders/olive/portfolio/{project.pk}/edit/").context["form"].initial["version"]
-        typed = PROJECT | {"version": version, "image": upload(image_file(64, 64)), "title": "New"}
-        with django_capture_on_commit_callbacks(execute=True):
-            olive.post(f"/builders/olive/portfolio/{project.pk}/edit/", typed)
-        restore(olive)
-        restored = Project.objects.get()
-        assert restored.title == "Ledger"
-        assert (media / str(restored.image.name)).read_bytes() == before
 
     def test_restoring_twice_adds_one_project(
         self, olive: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
@@ -241,13 +234,13 @@ class TestProjects:
 
     @pytest.mark.parametrize("restored", ("x", "-1", "9" * 30, "4711"))
     def test_unknown_version_in_the_form_is_ignored(self, olive: Client, restored: str) -> None:
-        assert not add_project(olive, image="", restored=restored).image
+        assert not add_project(olive, image="", restored=restored).images.exists()
 
     def test_project_changed_since_is_a_conflict(self, olive: Client) -> None:
         project = add_project(olive, image="", image_alt="")
         for title in ("Second", "Third"):
             version = olive.get(f"/builders/olive/portfolio/{project.pk}/edit/").context["form"].initial["version"]
-            typed = PROJECT | {"title": title, "image_alt": "", "version": version}
+            typed = PROJECT | {"title": title, "version": version}
             olive.post(f"/builders/olive/portfolio/{project.pk}/edit/", typed)
         response = restore(olive, SectionVersion.objects.earliest("id"))
         assert response.status_code == 409
@@ -468,4 +461,5 @@ class TestPersonalData:
         introduction, deleted = exported.data["section_history"]
         assert introduction["values"]["headline"] == "Before"
         assert "replaced_by_id" not in introduction
-        assert list(exported.files) == [f"history-{deleted['id']}.webp"]
+        [image] = exported.data["portfolio_images"]
+        assert list(exported.files) == [f"history-{deleted['id']}-{image['id']}.webp"]

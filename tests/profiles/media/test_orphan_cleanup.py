@@ -19,7 +19,7 @@ from profiles.media.images import PORTRAIT, PROJECT
 from profiles.media.orphan_cleanup import delete_orphans
 from profiles.models import BuilderProfile, SectionVersion
 from profiles.portfolio import services as portfolio
-from tests.helpers.factories import BuilderProfileFactory, ProjectFactory
+from tests.helpers.factories import BuilderProfileFactory, ProjectImageFactory
 from tests.helpers.images import upload
 
 pytestmark = pytest.mark.django_db
@@ -49,7 +49,7 @@ def used_images(media: Path) -> set[str]:
         store_image(media, "portraits/"),
     )
     page = BuilderProfileFactory.create(image=portrait)
-    ProjectFactory.create(builder=page, image=project)
+    ProjectImageFactory.create(project__builder=page, image=project)
     BuilderProfileFactory.create(image=kept, deleted=True)
     return {portrait, project, kept}
 

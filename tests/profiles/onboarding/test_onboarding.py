@@ -162,12 +162,11 @@ class TestFirstPage:
         submit(browser, "project/", PROJECT | image, "/welcome/preview/")
         profile = BuilderProfile.objects.get()
         [project] = profile.projects.all()
-        assert (project.title, project.url, project.image_alt) == (
+        assert (project.title, project.url, project.images.get().alt) == (
             "Ferry timetable",
             "https://example.com/ferries",
             "A timetable on a phone",
         )
-        assert project.image
         assert completeness_of(profile).percent >= 80
 
     @pytest.mark.parametrize(

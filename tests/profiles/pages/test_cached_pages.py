@@ -20,7 +20,7 @@ from profiles.models import Badge, BuilderProfile, Project
 from profiles.models.versions import CARD_VERSION, PAGE_VERSION
 from profiles.pages.share_metadata import build_sharing
 from tests.helpers.clients import signed_in
-from tests.helpers.factories import SINCE, BuilderProfileFactory, ProjectFactory, UserFactory
+from tests.helpers.factories import SINCE, BuilderProfileFactory, ProjectFactory, ProjectImageFactory, UserFactory
 from tests.helpers.flags import set_flag
 
 pytestmark = pytest.mark.django_db
@@ -118,7 +118,7 @@ RELATED_CHANGES: dict[str, Callable[[BuilderProfile], object]] = {
     "a new project": lambda profile: ProjectFactory.create(builder=profile, title="Another map"),
     "a changed project": lambda _: Project.objects.update(title="Another map"),
     "a deleted project": lambda _: Project.objects.all().delete(),
-    "a project's image": lambda _: Project.objects.update(image="projects/a.webp", image_width=1, image_height=1),
+    "a project's image": lambda profile: ProjectImageFactory.create(project=profile.projects.get()),
     "a new badge": lambda profile: Badge.objects.create(
         builder=profile, kind="mentor", evidence="Seen", awarded_by=profile.user
     ),

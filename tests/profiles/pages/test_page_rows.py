@@ -18,7 +18,7 @@ from profiles.models import Badge, BuilderProfile, Project
 from profiles.models.versions import PAGE_VERSION
 from profiles.pages.page_rows import find_public, load_content
 from tests.helpers.clients import signed_in
-from tests.helpers.factories import SINCE, BuilderProfileFactory, ProjectFactory, UserFactory
+from tests.helpers.factories import SINCE, BuilderProfileFactory, ProjectFactory, ProjectImageFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,10 @@ def olive() -> BuilderProfile:
         slug=SLUG, reachable=True, headline="Maps", availability_confirmed_at=SINCE, hourly_rate="77.50"
     )
     for position, title in ((2, "Second"), (1, "First")):
-        ProjectFactory.create(builder=profile, title=title, position=position)
+        project = ProjectFactory.create(builder=profile, title=title, position=position)
+        for place in (3, 2, 1):
+            ProjectImageFactory.create(project=project, position=place)
+    ProjectFactory.create(builder=profile, title="Without images", position=3)
     admin = UserFactory.create(admin=True)
     for kind in ("mentor", "code"):
         Badge.objects.create(builder=profile, kind=kind, evidence="Read", awarded_by=admin)
@@ -44,7 +47,7 @@ def olive() -> BuilderProfile:
 
 def queryset(slug: str) -> models.QuerySet[BuilderProfile]:
     profiles = BuilderProfile.objects.visible_to(AnonymousUser()).annotate(page_version=PAGE_VERSION)
-    return profiles.filter(slug=slug).prefetch_related("projects", "badges")
+    return profiles.filter(slug=slug).prefetch_related("projects__images", "badges")
 
 
 def values_of(row: models.Model) -> dict[str, Any]:
@@ -65,6 +68,10 @@ def assert_equal(profile: BuilderProfile | None, expected: BuilderProfile) -> No
     assert profile.get_deferred_fields() == expected.get_deferred_fields()
     assert (profile._state.db, profile._state.adding) == (expected._state.db, expected._state.adding)
     assert [values_of(one) for one in profile.projects.all()] == [values_of(one) for one in expected.projects.all()]
+    galleries = [
+        [values_of(image) for one in each.projects.all() for image in one.images.all()] for each in (profile, expected)
+    ]
+    assert galleries[0] == galleries[1]
     assert [values_of(one) for one in profile.badges.all()] == [values_of(one) for one in expected.badges.all()]
 
 
@@ -118,11 +125,11 @@ def test_owner_and_admin_see_a_hidden_page(olive: BuilderProfile) -> None:
 
 def test_loaded_content_belongs_to_its_profile(olive: BuilderProfile) -> None:
     load_content(olive)
-    assert olive.projects.count() == 2
+    assert olive.projects.count() == 3
     assert list(olive.projects.filter(title="Another builder's")) == []
     Project.objects.all().delete()
     load_content(olive)  # keeps the loaded rows
-    assert len(olive.projects.all()) == 2
+    assert len(olive.projects.all()) == 3
 
 
 @pytest.mark.usefixtures("olive")

@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 from profiles.models import BuilderProfile
 from profiles.pages import sitemap
 from tests.helpers.clients import signed_in
-from tests.helpers.factories import BuilderProfileFactory, UserFactory
+from tests.helpers.factories import BuilderProfileFactory, ProjectFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +54,19 @@ class TestSitemap:
             assert locations(client, url.removeprefix(SITE)) == [SITE + profile.get_absolute_url()]
         assert client.get("/sitemap-102.xml").status_code == 404
         assert client.get(f"/sitemap-{'9' * 18}.xml").status_code == 404
+
+    def test_projects_of_listed_builders_are_included(
+        self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        project = ProjectFactory.create(builder__introduced=True, title="Ärzte & Co", builder__slug="zofia-łęcka")
+        for values in ({"headline": ""}, {"searchable": False}, {"hidden_at": timezone.now()}):
+            hidden = BuilderProfileFactory.create(**{"introduced": True, **values})
+            ProjectFactory.create(builder=hidden)
+        [file] = [url for url in locations(client, "/sitemap.xml") if "work" in url]
+        with django_assert_num_queries(1):
+            assert locations(client, file[len(SITE) :]) == [SITE + project.get_absolute_url()]
+        assert client.get("/sitemap-work-999.xml").status_code == 404
+        assert client.get(project.get_absolute_url()).status_code == 200
 
     def test_site_without_builders_has_a_sitemap(self, client: Client) -> None:
         assert locations(client, "/sitemap.xml") == [f"{SITE}/sitemap-0.xml"]

@@ -15,10 +15,10 @@ from audit.log import Actor
 from profiles.directory import indexing
 from profiles.media import images
 from profiles.media.images import PROJECT
-from profiles.models import BuilderProfile
+from profiles.models import BuilderProfile, ProjectImage
 from profiles.portfolio import services as portfolio
 from tests.helpers.clients import HTMX, signed_in
-from tests.helpers.factories import BuilderProfileFactory, ProjectFactory
+from tests.helpers.factories import BuilderProfileFactory, ProjectImageFactory
 from tests.helpers.images import image_file, upload
 
 pytestmark = pytest.mark.django_db
@@ -144,18 +144,17 @@ def test_images_of_user_and_remove_all(
     page: BuilderProfile, media: Path, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     upload_portrait(page)
-    project = ProjectFactory.create(builder=page, image=store("projects/"), image_alt="A map")
-    ProjectFactory.create(image=store("projects/"))  # Another builder's image.
+    image = ProjectImageFactory.create(project__builder=page, image=store("projects/"))
+    ProjectImageFactory.create(image=store("projects/"))  # Another builder's image.
     exported = dict(images.images_of(page.user))
-    assert set(exported) == {"portrait.webp", f"project-{project.pk}.webp"}
+    assert set(exported) == {"portrait.webp", f"project-{image.project_id}-{image.pk}.webp"}
     assert all(Image.open(BytesIO(content)).format == "WEBP" for content in exported.values())
     with django_capture_on_commit_callbacks(execute=True):
         images.remove_all(page)
         assert len(files(media)) == 3
     assert len(files(media)) == 1
     assert dict(images.images_of(page.user)) == {}
-    project.refresh_from_db()
-    assert (project.image.name, project.image_width, project.image_alt) == ("", None, "")
+    assert not ProjectImage.objects.filter(pk=image.pk).exists()
 
 
 def store(folder: str) -> str:
