@@ -66,8 +66,10 @@ def money(amount: Decimal, currency: str) -> str:
     number = number_format(amount, 0 if amount == int(amount) else 2, force_grouping=True)
     symbol = SYMBOLS.get(currency)
     if symbol is None:
-        return pgettext("amount with currency code", "%(code)s\u00a0%(number)s") % {"code": currency, "number": number}
-    return pgettext("amount with currency symbol", "%(symbol)s%(number)s") % {"symbol": symbol, "number": number}
+        text = pgettext("amount with currency code", "%(code)s %(number)s") % {"code": currency, "number": number}
+    else:
+        text = pgettext("amount with currency symbol", "%(symbol)s%(number)s") % {"symbol": symbol, "number": number}
+    return text.replace(" ", "\u00a0")  # not in the text to translate, because xgettext does not read escapes
 
 
 @register.simple_tag

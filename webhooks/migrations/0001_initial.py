@@ -86,6 +86,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'error group',
+                'verbose_name_plural': 'error groups',
                 'constraints': [models.UniqueConstraint(fields=('key',), name='webhooks_group_key_unique')],
                 'indexes': [models.Index(models.F('last_at'), models.F('id'), name='webhooks_group_recent')],
             },

@@ -39,6 +39,7 @@ class ErrorGroup(models.Model):
 
     class Meta:
         verbose_name = _("error group")
+        verbose_name_plural = _("error groups")
         constraints = [models.UniqueConstraint(fields=["key"], name="webhooks_group_key_unique")]
         indexes = [models.Index(F("last_at"), F("id"), name="webhooks_group_recent")]
 

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from core.db.statements import hot_cursor
 from core.db.transactions import CurrentTransaction
@@ -53,11 +54,11 @@ class WebhookEvent(models.Model):
     """A verified delivery and the result of applying it."""
 
     class State(models.TextChoices):
-        PROCESSED = "processed", "Processed"  # applied
-        IGNORED = "ignored", "Ignored"  # the type has no handler, or the event is from another instance
-        STALE = "stale", "Stale"  # newer data is already stored
-        FAILED = "failed", "Failed"  # a retry is scheduled
-        DEAD = "dead", "Dead"  # no retries are left, or the error is permanent
+        PROCESSED = "processed", _("Processed")  # applied
+        IGNORED = "ignored", _("Ignored")  # the type has no handler, or the event is from another instance
+        STALE = "stale", _("Stale")  # newer data is already stored
+        FAILED = "failed", _("Failed")  # a retry is scheduled
+        DEAD = "dead", _("Dead")  # no retries are left, or the error is permanent
 
     class ErrorClass(models.TextChoices):
         TRANSIENT = "transient", "Transient"  # temporary: locks, lost connections, race conditions
