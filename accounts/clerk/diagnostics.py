@@ -209,7 +209,7 @@ def check_certificate(url: str, advice: str) -> Finding:
         return Finding(f"There was no TLS connection to {host}: {error.strerror or error}.", advice)
     facts = {"expires_at": expires_at.isoformat(), "host": host}
     days = (expires_at - datetime.now(UTC)).days
-    text = f"The certificate of {host} expires on {expires_at:%d %b %Y}, in {days} days."
+    text = f"The certificate of {host} expires on {expires_at:%d %b %Y}, in {days} {'day' if days == 1 else 'days'}."
     return Finding(text, advice, facts=facts) if days < RENEW_WITHIN.days else Finding(note=text, facts=facts)
 
 

@@ -110,7 +110,7 @@ def _external_network(request: HttpRequest) -> str | None:
 
 def _too_many_requests(request: HttpRequest, wait_s: int) -> HttpResponse:
     if request.path.startswith("/api/"):
-        message = f"Too many requests. Try again in {wait_s} seconds."
+        message = f"Too many requests. Try again in {wait_s} {'second' if wait_s == 1 else 'seconds'}."
         response: HttpResponse = json_error(429, "too_many_requests", message)
     else:
         minutes = math.ceil(wait_s / 60)

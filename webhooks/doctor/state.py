@@ -35,7 +35,7 @@ def check_breaker() -> Finding:
         text = f"Requests are paused until {api.suspended_until:%H:%M:%S} UTC after {api.failures} failures in a row."
         return Finding(text, "Check https://status.clerk.com. Requests continue automatically.")
     if frontend and frontend.suspended_until and frontend.suspended_until > now:
-        text = f"The Frontend API has not responded {frontend.failures} times in a row, so visitors cannot sign in."
+        text = f"The Frontend API does not respond, so visitors cannot sign in. Failures in a row: {frontend.failures}."
         return Finding(text, "Check https://status.clerk.com and the network of this server.")
     if api and api.failures:
         return Finding(note=f"Requests are sent. The last {api.failures} failed.")
@@ -54,7 +54,8 @@ def check_pushes() -> Finding:
         return Finding(text, "Open the list of metadata pushes, remove the cause, and retry the pushes.")
     failing = MetadataPush.objects.filter(state=PushState.PENDING, attempts__gt=0).order_by("-attempts").first()
     if failing:
-        text = f"A push has failed {failing.attempts} times. Latest error: {failing.last_error[:200]}"
+        times = "once" if failing.attempts == 1 else f"{failing.attempts} times"
+        text = f"A push has failed {times}. Latest error: {failing.last_error[:200]}"
         return Finding(text, "Pushes are retried automatically. If the error stays, follow the runbook Pending pushes.")
     return Finding(note="No push has failed.")
 

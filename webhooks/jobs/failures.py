@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.db import DatabaseError, close_old_connections, transaction
-from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from procrastinate import App, JobContext
 from procrastinate.jobs import Job
 from procrastinate.utils import sync_to_async
@@ -54,7 +54,12 @@ def record(job_id: int, error: Exception) -> None:
 def record_lost_worker(job: Job) -> None:
     """Record that a job was abandoned because its worker was killed on every attempt."""
     kind = ErrorKind("WorkerLost", job.task_name, "")
-    text = _("The job's worker was killed or lost its connection %d times.") % job.attempts
+    text = ngettext(
+        "The job's worker was killed or lost its connection %d time.",
+        "The job's worker was killed or lost its connection %d times.",
+        job.attempts,
+    )
+    text %= job.attempts
     with transaction.atomic():
         JobFailure.objects.create(job_id=_id(job), error=text, group_id=errors.group_of_kind(kind))
 

@@ -630,6 +630,12 @@ def test_wrong_clock_opens_its_own_alert(cause: str, offset_s: int, words: str) 
     assert words in Alert.objects.get().summary
 
 
+def test_single_delivery_has_the_singular() -> None:
+    reject("future_timestamp", 1, clock_offset_s=-600)
+    assert check_alerts_at() == [Rule.CLOCK]
+    assert Alert.objects.get().summary.startswith("1 delivery was rejected, because the clock")
+
+
 def test_single_replayed_delivery_does_not_open_an_alert() -> None:
     event(NOW - timedelta(days=2))
     reject("stale_timestamp", 1, clock_offset_s=86_400)

@@ -187,4 +187,4 @@ class TestJobs:
         add_job("any.task", scheduled_at=NOW)
         assert signal_at(NOW + 5 * MINUTE, Alert.Rule.JOBS).state == "degraded"
         signal = signal_at(NOW + 16 * MINUTE, Alert.Rule.JOBS)
-        assert (signal.state, "the oldest by 16 minutes" in signal.summary) == ("broken", True)
+        assert (signal.state, "1 job is overdue by 16 minutes" in signal.summary) == ("broken", True)

@@ -26,7 +26,10 @@ def failure_rate(health: Health) -> Signal:
     """Check whether many events fail, or every event of a type."""
     events, failed = _count(health.recent), _count(health.recent, WebhookEvent.UNSETTLED)
     types = _failing_types(health)
-    text = _("%(failed)d of the last %(events)d events failed.") % {"failed": failed, "events": events}
+    text = ngettext(
+        "%(failed)d of the last %(events)d event failed.", "%(failed)d of the last %(events)d events failed.", events
+    )
+    text %= {"failed": failed, "events": events}
     if types or (failed >= MIN_FAILURES and failed >= MIN_FAILURE_SHARE * events):
         if types:
             text = f"{text} {_('Every event of these types failed: %s.') % ', '.join(types)}"

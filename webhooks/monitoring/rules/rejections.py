@@ -66,12 +66,7 @@ def clock(health: Health) -> Signal:
     offset_s = max(rows.values(), key=lambda row: row.last_at).clock_offset_s or 0
     causes = blocked or _of_incident(rows)
     total = sum(causes.values())
-    text = (
-        _("%(total)d deliveries were rejected, because the clock of a web server is %(minutes)d minutes ahead.")
-        if offset_s > 0
-        else _("%(total)d deliveries were rejected, because the clock of a web server is %(minutes)d minutes behind.")
-    )
-    summary = text % {"total": total, "minutes": abs(offset_s) // 60}
+    summary = _describe_clock(total, offset_s)
     if _is_over(health, rows):
         return well(f"{summary} {_('Deliveries have been accepted since.')}")
     is_many = total >= MIN_PROBABLY_CLERK and (bool(blocked) or _is_large_share(health, causes))
@@ -134,6 +129,20 @@ def _describe(causes: dict[str, int]) -> str:
         total,
     )
     return text % {"total": total, "causes": _listed(causes)}
+
+
+def _describe_clock(total: int, offset_s: int) -> str:
+    ahead = ngettext(
+        "%(total)d delivery was rejected, because the clock of a web server is %(minutes)d minutes ahead.",
+        "%(total)d deliveries were rejected, because the clock of a web server is %(minutes)d minutes ahead.",
+        total,
+    )
+    behind = ngettext(
+        "%(total)d delivery was rejected, because the clock of a web server is %(minutes)d minutes behind.",
+        "%(total)d deliveries were rejected, because the clock of a web server is %(minutes)d minutes behind.",
+        total,
+    )
+    return (ahead if offset_s > 0 else behind) % {"total": total, "minutes": abs(offset_s) // 60}
 
 
 def _describe_unavailable(causes: dict[str, int]) -> str:

@@ -75,7 +75,11 @@ def jobs(health: Health) -> Signal:
         numbers = {"number": number, "tasks": _names(health.repeated_failures)}
         return broken(text % numbers, number, causes=sorted(health.repeated_failures))
     if health.heartbeats and health.oldest_overdue and health.at - health.oldest_overdue > MAX_OVERDUE:
-        text = _("%(jobs)d jobs are overdue, the oldest by %(minutes)d minutes, although a worker is running.")
+        text = ngettext(
+            "%(jobs)d job is overdue by %(minutes)d minutes, although a worker is running.",
+            "%(jobs)d jobs are overdue, the oldest by %(minutes)d minutes, although a worker is running.",
+            health.overdue_jobs,
+        )
         age = minutes(health.at - health.oldest_overdue)
         numbers = {"jobs": health.overdue_jobs, "minutes": age}
         return broken(text % numbers, age, causes=["overdue"])
@@ -116,7 +120,12 @@ def audit_chain(health: Health) -> Signal:
 
 def _verified(latest: AuditVerification) -> Signal:
     numbers = {"rows": latest.row_count, "at": f"{latest.finished_at:%d %b %H:%M}"}
-    return well(_("%(rows)d rows of the audit log were verified at %(at)s UTC.") % numbers)
+    text = ngettext(
+        "%(rows)d row of the audit log was verified at %(at)s UTC.",
+        "%(rows)d rows of the audit log were verified at %(at)s UTC.",
+        latest.row_count,
+    )
+    return well(text % numbers)
 
 
 def counts_are_stale(health: Health) -> bool:
