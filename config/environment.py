@@ -21,6 +21,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 MAIL_TIMEOUT_S = 20
 #: Seconds to wait for a connection to the replica before a page is read from the primary.
 REPLICA_TIMEOUT_S = 0.5
+#: How often a connection runs a statement before the server prepares it, so that rare statements are not prepared.
+PREPARE_THRESHOLD = 5
 TRUE_WORDS, FALSE_WORDS = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 FRACTION = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
 #: A host name with a top-level domain. IP addresses and "localhost" are useless in an email.
@@ -222,7 +224,9 @@ def pooler() -> str:
     return text
 
 
-def database_config(url: str, *, pool_size: int, pooler: str = "", password: str = "") -> dict[str, Any]:
+def database_config(
+    url: str, *, pool_size: int, pooler: str = "", password: str = "", prepares: bool = False
+) -> dict[str, Any]:
     """Return Django's DATABASES entry for DATABASE_URL, with a connection pool.
 
     Args:
@@ -230,6 +234,8 @@ def database_config(url: str, *, pool_size: int, pooler: str = "", password: str
         pool_size: maximum number of connections per process.
         pooler: `transaction` if the URL belongs to a pooler that can use a different session for each transaction.
         password: the value of DATABASE_PASSWORD, for a URL without a password.
+        prepares: whether the server prepares statements whose parameters it binds. Only core.db.statements.hot_cursor
+            has the server bind parameters.
 
     Raises:
         ImproperlyConfigured: the URL is malformed or has another scheme.
@@ -252,6 +258,8 @@ def database_config(url: str, *, pool_size: int, pooler: str = "", password: str
     # django-environ does not decode the socket folder in ?host=….
     config["HOST"] = unquote(options.pop("host", config.get("HOST", "")))
     options["connect_timeout"] = 3
+    if prepares:
+        options["prepare_threshold"] = PREPARE_THRESHOLD
     options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 3, "check": check_connection}
     if pooler:  # The pooler rejects start-up options, and a server-side cursor would outlive its transaction.
         return config | {"CONN_MAX_AGE": 0, "OPTIONS": options, "DISABLE_SERVER_SIDE_CURSORS": True}
@@ -259,10 +267,12 @@ def database_config(url: str, *, pool_size: int, pooler: str = "", password: str
     return config | {"CONN_MAX_AGE": 0, "OPTIONS": options}
 
 
-def replica_config(url: str, *, pool_size: int, pooler: str = "", password: str = "") -> dict[str, Any]:
+def replica_config(
+    url: str, *, pool_size: int, pooler: str = "", password: str = "", prepares: bool = False
+) -> dict[str, Any]:
     """Return Django's DATABASES entry for DATABASE_REPLICA_URL. The arguments are the same as for `database_config`."""
     try:
-        config = database_config(url, pool_size=pool_size, pooler=pooler)
+        config = database_config(url, pool_size=pool_size, pooler=pooler, prepares=prepares)
     except ImproperlyConfigured as error:
         raise ImproperlyConfigured(str(error).replace("DATABASE_URL", "DATABASE_REPLICA_URL")) from None
     config["PASSWORD"] = config["PASSWORD"] or password

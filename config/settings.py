@@ -218,6 +218,7 @@ DATABASES = {
         pool_size=integer("DATABASE_POOL_SIZE", 16, minimum=1),
         pooler=DATABASE_POOLER,
         password=secret("DATABASE_PASSWORD"),
+        prepares=DATABASE_PREPARED_STATEMENTS,
     ),
 }
 #: A streaming replica for public pages, and how many seconds it may be behind. core.db.replica chooses the database.
@@ -229,6 +230,7 @@ if DATABASE_REPLICA_URL:
         pool_size=integer("DATABASE_POOL_SIZE", 16, minimum=1),
         pooler=DATABASE_POOLER,
         password=secret("DATABASE_PASSWORD"),
+        prepares=DATABASE_PREPARED_STATEMENTS,
     )
     DATABASE_ROUTERS = ["core.db.replica.ReplicaRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -10,6 +10,7 @@ from config import environment
 from config.clerk_environment import ClerkScript, clerk_script, frontend_api_url
 from config.database import check_connection
 from config.environment import (
+    PREPARE_THRESHOLD,
     boolean,
     choice,
     comma_separated,
@@ -250,6 +251,15 @@ def test_replica_has_a_short_timeout_and_its_own_pool() -> None:
 def test_error_names_the_replica() -> None:
     with pytest.raises(ImproperlyConfigured, match="DATABASE_REPLICA_URL must be the URL"):
         replica_config("mysql://olive@10.0.0.6/main", pool_size=4)
+
+
+@pytest.mark.parametrize("mode", ("", "transaction"))
+def test_statements_are_prepared_only_on_request(mode: str) -> None:
+    """Django does not prepare statements unless its options contain a threshold."""
+    url = "postgresql://olive@localhost/main"
+    options = database_config(url, pool_size=4, pooler=mode, prepares=True)["OPTIONS"]
+    assert options["prepare_threshold"] == PREPARE_THRESHOLD
+    assert "prepare_threshold" not in database_config(url, pool_size=4, pooler=mode)["OPTIONS"]
 
 
 @pytest.mark.parametrize("text", ("pgbouncer", "session", "statement", "1"))

@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import EndedSession, MetadataPush, User
 from audit.models import AuditLog
+from config.environment import PREPARE_THRESHOLD
 from core.db import statements
 from profiles.models import BuilderProfile
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
@@ -21,6 +22,17 @@ pytestmark = pytest.mark.django_db
 
 MOMENT = datetime(2026, 3, 29, 1, 59, 59, 123456, tzinfo=UTC)
 TEXT = 'quotes " and \\, lines\n\t\x1f, É 美 \U0001f680 and {"json": [null]}'
+
+
+def test_repeated_hot_statements_are_prepared() -> None:
+    """The server neither parses nor plans a prepared statement again."""
+    for number in range(PREPARE_THRESHOLD + 1):
+        with statements.hot_cursor() as cursor:
+            cursor.execute("SELECT %s::int + 15", [number])
+            assert cursor.fetchone() == (number + 15,)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%+ 15'", [])
+        assert cursor.fetchone() == (1,)
 
 
 def test_every_kind_of_value_is_stored_unchanged() -> None:
