@@ -40,13 +40,24 @@ def check_debug(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def check_secret_key(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E003: SECRET_KEY can be guessed."""
-    key = settings.SECRET_KEY
+    """E003: SECRET_KEY or an earlier key can be guessed."""
+    return [
+        message
+        for name, keys in (
+            ("SECRET_KEY", [settings.SECRET_KEY]),
+            ("SECRET_KEY_FALLBACKS", settings.SECRET_KEY_FALLBACKS),
+        )
+        for key in keys
+        for message in _key_problems(name, key)
+    ]
+
+
+def _key_problems(name: str, key: str) -> list[checks.CheckMessage]:
     if len(key) >= MIN_KEY_LENGTH and len(set(key)) >= MIN_KEY_CHARACTERS:
         return []
     return [
         checks.Error(
-            f"SECRET_KEY is too easy to guess. It needs {MIN_KEY_LENGTH} or more random characters.",
+            f"{name} is too easy to guess. It needs {MIN_KEY_LENGTH} or more random characters.",
             hint="Generate a key with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
             id="config.E003",
         )

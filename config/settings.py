@@ -47,6 +47,10 @@ DEBUG = boolean("DEBUG")
 #: notifications, changes users at Clerk, and deletes orphaned images.
 LIVE_SITE = boolean("LIVE_SITE", default=LOCAL_MODE)
 SECRET_KEY = required("SECRET_KEY", "the key for Django's signatures, 50 or more random characters")
+#: Earlier keys, whose signatures are still accepted during a rotation.
+SECRET_KEY_FALLBACKS = comma_separated("SECRET_KEY_FALLBACKS")
+#: Debug pages and reports hide these settings. Django's own filter misses URLs that contain passwords or tokens.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.reports.SettingsFilter"
 
 # --- Hosts and proxies ------------------------------------------------------------------------------------------------
 

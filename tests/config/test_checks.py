@@ -66,6 +66,7 @@ def ids(settings: Settings, **changed: Any) -> list[str | None]:
         ({"DEBUG": True}, "config.E002"),
         ({"SECRET_KEY": "a"}, "config.E003"),
         ({"SECRET_KEY": "abcd" * 20}, "config.E003"),
+        ({"SECRET_KEY_FALLBACKS": ["a"]}, "config.E003"),
         ({"ALLOWED_HOSTS": []}, "config.E004"),
         ({"SITE_URL": ""}, "config.E011"),
         ({"SITE_URL": "https://other.example.com"}, "config.E013"),

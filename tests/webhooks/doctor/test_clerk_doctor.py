@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from accounts.clerk import diagnostics, rate_limiter
 from accounts.models import ClerkRateLimit, MetadataPush
+from config.environment import BASE_DIR
 from tests.helpers.factories import UserFactory
 from tests.helpers.tokens import KEY, KEY_ID
 from webhooks.doctor.catalogue import CHECKS
@@ -78,7 +79,7 @@ def run_doctor() -> str:
 def test_working_connection_passes_every_check(clerk: Clerk) -> None:
     output = run_doctor()
     assert "error" not in output
-    words = [line.split()[0] for line in output.splitlines()]
+    words = [line.split()[0] for line in output.partition("\n\n")[0].splitlines()]
     assert len(words) == len(CHECKS)
     # The tests use HTTP on this machine (three checks) and send no mail, and no delivery has arrived.
     assert words.count("skip") == 5
@@ -165,3 +166,17 @@ def test_secret_key_is_not_printed(clerk: Clerk, settings: Settings) -> None:
     clerk.status = 401
     settings.CLERK_SECRET_KEY = "sk_test_secret-enough"
     assert "secret-enough" not in run_doctor()
+
+
+def test_values_for_clerks_dashboard_are_printed(clerk: Clerk, settings: Settings) -> None:
+    settings.SITE_URL = "https://profiles.example.com"
+    output = run_doctor()
+    assert "Webhooks, endpoint URL: https://profiles.example.com/api/webhooks/clerk\n" in output
+    [events] = re.findall(r"Webhooks, events: (.*)", output)
+    documented = (
+        (BASE_DIR / "docs" / "clerk_dashboard.md")
+        .read_text()
+        .partition("Subscribe to events**:")[2]
+        .partition(".\n")[0]
+    )
+    assert set(events.split(", ")) == set(re.findall(r"`([a-z.]+)`", documented))

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
 
 from accounts.clerk import diagnostics
 from webhooks.doctor import runner
 from webhooks.doctor.catalogue import CHECKS
+from webhooks.inbox.handlers import HANDLERS, TEST_TYPE
 from webhooks.models import CheckResult
 
 State = CheckResult.State
@@ -33,8 +36,22 @@ class Command(BaseCommand):
         for result in runner.run(overrides=overrides):
             failed += result.state == State.FAILED
             self._write(result)
+        self._write_dashboard(webhook_url or settings.SITE_URL + reverse("webhooks:receive"))
         if failed:
             raise CommandError(f"{failed} {'check' if failed == 1 else 'checks'} failed.")
+
+    def _write_dashboard(self, endpoint_url: str) -> None:
+        """Write what Clerk's dashboard needs. docs/clerk_dashboard.md describes each page."""
+        events = ", ".join(sorted(name for name in HANDLERS if name != TEST_TYPE))
+        lines = (
+            ("Webhooks, endpoint URL", endpoint_url),
+            ("Webhooks, events", events),
+            ("Sessions, session token", "no custom claims are needed"),
+            ("Domains, home URL", settings.SITE_URL),
+        )
+        self.stdout.write("\nEnter in Clerk's dashboard:")
+        for label, value in lines:
+            self.stdout.write(f"  {label}: {value}")
 
     def _write(self, result: CheckResult) -> None:
         label = CHECKS[result.name].label
