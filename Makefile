@@ -88,6 +88,10 @@ monitoring: ## Test the files in docs/monitoring and OpenTelemetry; needs promto
 	@cd tests/monitoring && npm ci --no-audit --no-fund --silent && node check_grafana.mjs
 	$(IN_VENV) -m pytest -q tests/monitoring/prometheus.py tests/monitoring/traces.py
 
+cluster: ## Run a site on several hosts (nginx, PgBouncer, replica); ARGS=--test proves that it loses nothing
+	$(INSTALL) dev.txt
+	$(IN_VENV) -m tests.cluster $(ARGS)
+
 faults: ## Deliver 50,000 events while parts of the site fail; needs PgBouncer. Short: make faults ARGS="--events=1500 --rate=40"
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m tests.faults $(ARGS)

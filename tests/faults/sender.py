@@ -5,7 +5,7 @@ import http.client
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
@@ -18,6 +18,8 @@ from tests.helpers.webhooks import URL
 from tests.settings import SECRET
 from webhooks.inbox import signatures
 
+#: Returns a connection to the site that is not open yet.
+type Connect = Callable[[], http.client.HTTPConnection]
 THREADS = 16
 #: Svix's schedule is shortened by this factor, so that a message is repeated during several later faults.
 TIME_SCALE = 0.01
@@ -26,8 +28,15 @@ RECOVERY_DELAY_S = 0.5
 MAX_REPEAT_DELAY_S = 5
 
 
+def connect_to(port: int) -> Connect:
+    return lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+
+
 class Sender:
     """Delivers all messages in threads.
+
+    Args:
+        rate: new messages per second.
 
     Attributes:
         clock_offset_s: how far the sender's clock is ahead of the receiver's clock.
@@ -36,11 +45,11 @@ class Sender:
         succeeded_at: the time of each successful delivery.
     """
 
-    def __init__(self, messages: Sequence[Message], port: int, *, rate: float, seed: int) -> None:
+    def __init__(self, messages: Sequence[Message], connect: Connect, *, rate: float, seed: int) -> None:
         self.clock_offset_s = 0
         self.answers: Counter[str] = Counter()
         self.succeeded_at: list[float] = []
-        self._port, self._random, self._number = port, Random(seed), count()
+        self._connect, self._random, self._number = connect, Random(seed), count()
         self._condition, self._is_stopped = Condition(), False
         self._delays_s = [delay_s * TIME_SCALE for delay_s in RETRY_DELAYS_S]
         self.unfinished = self._unsent = len(messages)
@@ -73,7 +82,7 @@ class Sender:
             thread.join()
 
     def _run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
+        connection = self._connect()
         while message := self._next_due():
             answer, outcome = self._attempt(connection, message)
             with self._condition:
@@ -98,7 +107,7 @@ class Sender:
             message.tries += 1
             self._schedule(message, self._retry_delay_s(message.tries))
             return
-        message.outcomes, message.tries = (*message.outcomes, outcome), 0
+        message.outcomes, message.tries, message.answered_at = (*message.outcomes, outcome), 0, time.time()
         self.succeeded_at.append(time.monotonic())
         if len(message.outcomes) < message.copies:
             self._schedule(message, self._random.random() * MAX_REPEAT_DELAY_S)

@@ -63,8 +63,12 @@ class Service:
         with suppress(psutil.NoSuchProcess, IndexError):
             psutil.Process(self._process.pid).children()[0].kill()
 
+    @property
+    def has_exited(self) -> bool:
+        return self._process.poll() is not None
+
     def restart_if_exited(self) -> None:
-        if self._process.poll() is not None:
+        if self.has_exited:
             self.restarts += 1
             self._process = self._start()
 
@@ -76,9 +80,9 @@ class Service:
 class Database:
     """A PostgreSQL server that is started again when it exits, unless `may_restart` is off."""
 
-    def __init__(self, folder: Path) -> None:
-        self.postgres = EmbeddedPostgres(folder)
-        self.url, self.restarts, self.may_restart = self.postgres.start(), 0, True
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        self.postgres = postgres
+        self.url, self.restarts, self.may_restart = postgres.start(), 0, True
 
     def kill(self) -> None:
         """Kill the server's main process. Its other processes notice this and exit."""
@@ -126,7 +130,7 @@ class Stack:
 
     def __init__(self, stack: ExitStack, folder: Path, database_folder: Path) -> None:
         self.database_folder = database_folder
-        self.database = Database(database_folder)
+        self.database = Database(EmbeddedPostgres(database_folder))
         stack.callback(self.database.postgres.stop)
         socket = self.database.postgres.sockets / ".s.PGSQL.5432"
         self.database_proxy = stack.enter_context(TcpProxy([socket]))
@@ -187,5 +191,5 @@ def _migrate(url: str) -> None:
 
 def _write_configuration(folder: Path, target: dict[str, object], port: int) -> Path:
     path = folder / "pgbouncer.ini"
-    path.write_text(pgbouncer.configure(target, port, pool_size=POOL_SIZE))
+    path.write_text(pgbouncer.configure({"app": target}, port, pool_size=POOL_SIZE))
     return path

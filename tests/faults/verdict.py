@@ -27,7 +27,7 @@ PROFILES = (("BUILDER", BuilderProfile), ("CLIENT", ClientProfile))
 def wait_until_idle(stack: Stack) -> float:
     """Wait until the worker has retried all events and sealed all audit rows. Return the time in seconds."""
     started = time.monotonic()
-    while _unfinished_work():
+    while unfinished_work():
         if time.monotonic() - started > IDLE_TIMEOUT_S:
             return time.monotonic() - started
         stack.supervise(0.5)
@@ -48,7 +48,7 @@ def problems(messages: Sequence[Message]) -> dict[str, list[Any]]:
         "every user has the profiles of their roles": _profiles(final, users),
         "the audit log records each creation and deletion once": _unaudited(final, users),
         "the audit log is sealed and intact": _unsealed(),
-        "no work is left and no job is stuck": _unfinished_work(),
+        "no work is left and no job is stuck": unfinished_work(),
     }
 
 
@@ -126,7 +126,7 @@ def _unsealed() -> list[Any]:
     return found
 
 
-def _unfinished_work() -> list[Any]:
+def unfinished_work() -> list[Any]:
     jobs = ProcrastinateJob.objects
     stuck = jobs.filter(status="todo", scheduled_at__lt=timezone.now() - timedelta(seconds=20))
     checks: dict[str, Callable[[], int]] = {

@@ -27,6 +27,7 @@ class Message:
         copies: number of deliveries that must succeed. Svix sometimes repeats a successful delivery.
         tries: number of attempts since the last success or recovery.
         outcomes: outcomes of the successful deliveries.
+        answered_at: the time of the last successful delivery, in seconds since the epoch.
     """
 
     svix_id: str
@@ -35,6 +36,7 @@ class Message:
     copies: int = 1
     tries: int = 0
     outcomes: tuple[str, ...] = ()
+    answered_at: float = 0.0
 
 
 def messages(number: int, random: Random) -> list[Message]:

@@ -22,7 +22,7 @@ from tests.plugin import STARTED_HERE
 SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 CONFIGURATION = """
 [databases]
-{name} = {target}
+{databases}
 
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -48,7 +48,7 @@ def pgbouncer(database_url: str, *, pool_size: int = 3, **settings: str) -> Iter
     if STARTED_HERE in os.environ:  # the embedded server accepts only the user who runs the tests
         target |= create_role(database_url)
     port = free_port()
-    configuration = configure(target, port, pool_size=pool_size, **settings)
+    configuration = configure({str(target["dbname"]): target}, port, pool_size=pool_size, **settings)
     url = f"postgresql://{target['user']}@127.0.0.1:{port}/{target['dbname']}"
     with tempfile.TemporaryDirectory(prefix="pgbouncer-") as folder, _process(Path(folder), configuration) as running:
         wait_until(lambda: running.poll() is not None or _accepts(url), "PgBouncer did not start")
@@ -56,18 +56,20 @@ def pgbouncer(database_url: str, *, pool_size: int = 3, **settings: str) -> Iter
         yield url
 
 
-def configure(target: Mapping[str, object], port: int, *, pool_size: int, **settings: str) -> str:
+def configure(targets: Mapping[str, Mapping[str, object]], port: int, *, pool_size: int, **settings: str) -> str:
     """Return a PgBouncer configuration.
 
     Args:
-        target: psycopg's connection parameters of the database.
+        targets: psycopg's connection parameters of each database, by the name that clients use.
         port: the port on which PgBouncer listens.
     """
     if os.geteuid() == 0:  # PgBouncer refuses to run as root, and drops root privileges after reading its configuration
         settings["user"] = pwd.getpwnam("nobody").pw_name
     return CONFIGURATION.format(
-        name=target["dbname"],
-        target=" ".join(f"{name}='{value}'" for name, value in target.items()),
+        databases="\n".join(
+            f"{name} = " + " ".join(f"{key}='{value}'" for key, value in target.items())
+            for name, target in targets.items()
+        ),
         port=port,
         pool_size=pool_size,
         settings="\n".join(f"{name} = {value}" for name, value in settings.items()),

@@ -45,6 +45,11 @@ class TcpProxy:
         """Abort all open connections, including those that wait for a response."""
         self._loop.call_soon_threadsafe(self._abort_all)
 
+    def redirect(self, targets: Sequence[Target]) -> None:
+        """Forward new connections to other targets, and abort the open ones, like a moved IP address."""
+        self._targets = cycle(targets)
+        self.cut()
+
     def _abort_all(self) -> None:
         for writer in self._writers:
             writer.transport.abort()

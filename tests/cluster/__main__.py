@@ -1,0 +1,66 @@
+"""Run a cluster on this machine, or test it.
+
+make cluster                      # run it, and print the URL
+make cluster ARGS=--test          # prove that it loses nothing, in about three minutes
+make cluster ARGS=--short         # without the restore and the upgrade
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import django
+
+DEFAULT_PORT = 8443
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    folder = Path(tempfile.mkdtemp(prefix="buildappswith-cluster-"))
+    os.environ |= {"DATABASE_URL": "postgresql://nobody@/nothing?host=/nowhere", "DATABASE_POOLER": ""}
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    django.setup()
+    exit_code = test(folder, is_short=arguments.short) if arguments.test or arguments.short else run(folder)
+    if exit_code:
+        print(f"Logs: {folder}")
+    else:
+        shutil.rmtree(folder)
+    return exit_code
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make cluster", description="Run or test a site on several hosts.")
+    parser.add_argument("--test", action="store_true", help="run all proofs")
+    parser.add_argument("--short", action="store_true", help="run the proofs without the restore and the upgrade")
+    return parser.parse_args()
+
+
+def run(folder: Path) -> int:
+    """Keep the cluster running until a stop signal arrives."""
+    from tests.cluster.cluster import running_cluster
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with running_cluster(folder, int(os.environ.get("PORT") or DEFAULT_PORT)) as cluster:
+            print(
+                f"The site is at {cluster.url}/ with a self-signed certificate. Logs are in {folder}. Stop with Ctrl-C."
+            )
+            while True:
+                cluster.supervise(60)
+    except KeyboardInterrupt:
+        print("Everything is stopped, and the data is deleted.")
+    return 0
+
+
+def test(folder: Path, *, is_short: bool) -> int:
+    from tests.cluster.proofs import run_proofs
+
+    return run_proofs(folder, is_short=is_short)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
