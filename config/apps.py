@@ -9,8 +9,9 @@ class SiteConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import checks  # noqa: F401  # importing checks registers them
+        from config import checks, model_labels  # noqa: F401  # Importing checks registers them.
 
+        model_labels.translate()
         if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
             from config import telemetry
 

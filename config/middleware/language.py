@@ -8,9 +8,8 @@ from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
-#: Files, and paths that only programs request. /api/docs/ is a page.
+#: Files, paths that only programs request, and the English documentation of the API.
 MACHINE_PREFIXES = ("/api/", "/static/", "/media/", "/healthz", "/readyz", "/metrics", "/robots.txt", "/sitemap")
-PAGES = ("/api/docs/",)
 
 
 class LanguageMiddleware(LocaleMiddleware):
@@ -20,7 +19,7 @@ class LanguageMiddleware(LocaleMiddleware):
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info.startswith(MACHINE_PREFIXES) and request.path_info not in PAGES:
+        if request.path_info.startswith(MACHINE_PREFIXES):
             translation.activate(settings.LANGUAGE_CODE)
             return cast(HttpResponseBase, self.get_response(request))
         return cast(HttpResponseBase, super().__call__(request))

@@ -7,6 +7,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.commands import makemessages
 
+from config import model_labels
+
+#: The catalogues name this file for labels that are not in the source code.
+LABELS = "locale/model_labels.py"
 #: Folders whose strings are not part of the site's interface.
 IGNORED = ["docs", "local", "media", "node_modules", "static", "staticfiles", "tests"]
 #: Header lines with times, and with placeholders that nobody fills in.
@@ -26,7 +30,17 @@ class Command(makemessages.Command):
             code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE
         ]
         options["ignore_patterns"] = [*options["ignore_patterns"], *IGNORED]
-        super().handle(*args, **(options | {"add_location": "file", "no_obsolete": True}))
+        try:
+            super().handle(*args, **(options | {"add_location": "file", "no_obsolete": True}))
+        finally:
+            Path(LABELS).unlink(missing_ok=True)
+
+    def find_files(self, root: str) -> list[makemessages.TranslatableFile]:
+        """Return all source files, and a temporary one that lists the labels of models."""
+        files: list[makemessages.TranslatableFile] = super().find_files(root)
+        Path(LABELS).write_text("".join(f"gettext_noop({text!r})\n" for text in model_labels.texts), encoding="utf-8")
+        folder, name = LABELS.split("/")
+        return sorted([*files, self.translatable_file_class(folder, name, self.default_locale_path)])
 
     def write_po_file(self, potfile: str, locale: str) -> None:
         super().write_po_file(potfile, locale)
