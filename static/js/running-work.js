@@ -21,4 +21,5 @@ async function poll() {
   setTimeout(poll, slot.childElementCount ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS);
 }
 
-poll();
+// The pages of runs have no slot, because they show their own progress.
+if (slot) poll();

@@ -72,6 +72,19 @@ class TestProgress:
         assert with_password().get(URL).status_code == 204
 
 
+class TestPages:
+    def test_page_of_a_run_shows_no_other_run(self) -> None:
+        """It has its own progress. The cached progress could also show a run that has just finished."""
+        run = Reconciliation.objects.create(kind="full", state="finished", finished_at=timezone.now())
+        replay = start_replay()
+        operator = with_password()
+        for url in (f"accounts/reconciliation/{run.pk}", f"webhooks/replay/{replay.pk}"):
+            text = operator.get(f"/admin/{url}/change/").content.decode()
+            assert 'id="running-work"' not in text, url
+            assert "css/operators.css" in text, url
+        assert 'id="running-work"' in operator.get("/admin/accounts/reconciliation/").content.decode()
+
+
 class TestCost:
     def test_pages_execute_no_statement_and_requests_share_one(
         self, django_assert_num_queries: DjangoAssertNumQueries
