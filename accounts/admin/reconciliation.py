@@ -7,13 +7,14 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from accounts import tasks
+from accounts.admin import report_page
 from accounts.admin.comparisons import ComparisonMixin, report_context
 from accounts.models import Reconciliation, User
 from accounts.sync import unlisted
@@ -43,7 +44,6 @@ class ApprovalForm(forms.Form):
 
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ComparisonMixin, ReadOnlyAdmin[Reconciliation]):
-    change_form_template = "admin/accounts/reconciliation/change_form.html"
     change_list_template = "admin/accounts/reconciliation/change_list.html"
     list_display = (
         "started_at",
@@ -57,25 +57,6 @@ class ReconciliationAdmin(ComparisonMixin, ReadOnlyAdmin[Reconciliation]):
         "unrepaired",
     )
     list_filter = ("kind", "state", "dry_run")
-    fields = (
-        *(
-            "kind",
-            "dry_run",
-            "state",
-            "requested_by",
-            "reason",
-            "dry_run_report",
-            "started_at",
-            "duration",
-            "error",
-            "agreement",
-            "compared",
-            "clerk_total",
-        ),
-        *("missing", "stale", "deleted", "unpushed", "unreadable", "skipped_deletions", "longest_drift", "by_field"),
-        *("repaired", "pushed", "unrepaired", "first_examples"),
-    )
-    readonly_fields = ("agreement", "by_field", "first_examples", "duration")
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(post_only(self.approve))
@@ -113,27 +94,22 @@ class ReconciliationAdmin(ComparisonMixin, ReadOnlyAdmin[Reconciliation]):
     def agreement(self, run: Reconciliation) -> str:
         return "–" if run.match_rate is None else f"{run.match_rate:.2f}%"
 
-    @admin.display(description=gettext_lazy("differences by field"))
-    def by_field(self, run: Reconciliation) -> str:
-        ordered = sorted(run.fields.items(), key=lambda item: -item[1])
-        return ", ".join(f"{field}: {count}" for field, count in ordered) or "–"
-
-    @admin.display(description=gettext_lazy("examples"))
-    def first_examples(self, run: Reconciliation) -> SafeString | str:
-        lines = [
-            (e["clerk_id"], e["kind"], ", ".join(e["fields"]), e.get("reason") or e.get("since") or "")
-            for e in run.examples
-        ]
-        items = format_html_join("", "<li>{}: {} {} <span>{}</span></li>", lines)
-        return format_html("<ul>{}</ul>", items) if lines else "–"
-
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        """Show the report instead of Django's form. Django handles other methods and missing permissions."""
         run = self.get_object(request, object_id)
-        context = {"title": str(run), "subtitle": _summary(run), **_approval_context(run)} if run else {}
-        context |= report_context(request, run) if run else {}
-        return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
+        if run is None or request.method not in ("GET", "HEAD") or not self.has_view_permission(request, run):
+            return super().change_view(request, object_id, form_url, extra_context)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": run,
+            **report_page.build_context(run),
+            **_approval_context(run),
+            **report_context(request, run),
+        }
+        return TemplateResponse(request, "admin/accounts/reconciliation/detail.html", context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         runs = list(Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED)[:TREND_RUNS])
@@ -150,33 +126,6 @@ def _approval_context(run: Reconciliation) -> dict[str, Any]:
         "can_be_approved": unlisted.can_be_approved(run),
         "form": ApprovalForm(),
     }
-
-
-def _summary(run: Reconciliation) -> str:
-    if run.state == Reconciliation.State.FAILED:
-        return _("Failed: %s") % run.error
-    if run.state == Reconciliation.State.RUNNING:
-        return _("Running or interrupted.")
-    if run.state == Reconciliation.State.PAUSED:
-        return _("Paused. The next job continues with the next part of Clerk’s list.")
-    if not run.differed:
-        return _("No differences found.")
-    message = ngettext("%(count)d user differed: %(fields)s.", "%(count)d users differed: %(fields)s.", run.differed)
-    fields = ", ".join(sorted(run.fields)) or _("existence")
-    return f"{message % {'count': run.differed, 'fields': fields}} {_remaining_differences(run)}"
-
-
-def _remaining_differences(run: Reconciliation) -> str:
-    if run.dry_run:
-        return _("Nothing was changed.")
-    if not run.still_differ:
-        return _("All differences were repaired.")
-    message = ngettext(
-        "%(count)d user still differs. See the examples for the reasons.",
-        "%(count)d users still differ. See the examples for the reasons.",
-        run.still_differ,
-    )
-    return message % {"count": run.still_differ}
 
 
 def _bars(runs: list[Reconciliation]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from django_stubs_ext import StrOrPromise
 
 from accounts.extensions import extensions
 from accounts.models import IdentityConflict, Reconciliation, User
+from audit.admin.filters import parse_user_id
 
 #: Users count as drifted for this long after a comparison found a difference.
 DRIFT_PERIOD = timedelta(days=7)
@@ -75,6 +76,33 @@ class StateFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: Users) -> Users:
         value = self.value() or ""
         return STATES[value][1](queryset) if value in STATES else queryset
+
+
+class ReportFilter(admin.SimpleListFilter):
+    """Select the users that a reconciliation report names."""
+
+    title = _("reconciliation report")
+    parameter_name = "report"
+    is_set_by_links = True
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, StrOrPromise]]:
+        """Return the chosen report only."""
+        report = self._report()
+        return [(str(report.pk), str(report))] if report else []
+
+    def has_output(self) -> bool:
+        return self.value() is not None
+
+    def queryset(self, request: HttpRequest, queryset: Users) -> Users:
+        if self.value() is None:
+            return queryset
+        report = self._report()
+        ids = [example["clerk_id"] for example in report.examples] if report else []
+        return queryset.filter(clerk_id__in=ids)
+
+    def _report(self) -> Reconciliation | None:
+        key = parse_user_id(self.value() or "")
+        return Reconciliation.objects.filter(pk=key).first() if key is not None else None
 
 
 class LastEventFilter(admin.SimpleListFilter):

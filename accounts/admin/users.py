@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from accounts.admin.access import may_repair
-from accounts.admin.user_filters import LastEventFilter, RoleFilter, StateFilter
+from accounts.admin.user_filters import LastEventFilter, ReportFilter, RoleFilter, StateFilter
 from accounts.models import DataExport, EndedSession, MetadataPush, User
 from accounts.roles.forms import RoleChangesForm
 from accounts.roles.permissions import RoleChangeError
@@ -39,7 +39,7 @@ class UserAdmin(ReadOnlyAdmin[User]):
 
     change_form_template = "admin/accounts/user/change_form.html"
     list_display = ("display_name", "status", "email", "role_names", "created_at")
-    list_filter = (StateFilter, RoleFilter, LastEventFilter)
+    list_filter = (StateFilter, RoleFilter, LastEventFilter, ReportFilter)
     search_fields = ("=clerk_id", "^email", "^username", "^name")
     actions = ("change_roles",)
     fields = (

@@ -15,6 +15,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from core.admin.filter_groups import Chip, FilterGroup, build_chips, build_groups
@@ -28,7 +29,7 @@ NON_FILTER_PARAMETERS = DJANGO_PARAMETERS - {SEARCH_VAR} | {"sort", "before", "a
 
 
 class DeclaredFiltersChangeList(ChangeList):
-    """A change list that ignores undeclared parameters and warns about them.
+    """A change list that ignores undeclared parameters and warns about them. Its title is the model's plural name.
 
     Attributes:
         warnings: messages about invalid query parameters that were ignored.
@@ -43,6 +44,8 @@ class DeclaredFiltersChangeList(ChangeList):
         if ERROR_FLAG in request.GET:
             self.warnings.append(_invalid_url_warning(request))
         super().__init__(request, *args, **kwargs)
+        if not self.is_popup:  # Django's title "Select group to change" only applies to popups.
+            self.title = str(capfirst(self.opts.verbose_name_plural))
 
     def add_warning(self, sentence: str) -> None:
         if sentence not in self.warnings:  # Admin actions call get_queryset twice.

@@ -13,7 +13,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from psycopg import errors
 
-from core.admin.read_only import ReadOnlyAdmin, ReadOnlyChangeList
+from core.admin.declared_filters import DeclaredFiltersChangeList
+from core.admin.read_only import ReadOnlyAdmin
 from core.db.cursors import InvalidCursor
 from core.db.keyset import Cursor, Ordering
 
@@ -26,7 +27,7 @@ class QueryTimeout(Exception):
     """PostgreSQL cancelled the query because it exceeded `timeout_ms`."""
 
 
-class KeysetChangeList(ReadOnlyChangeList):
+class KeysetChangeList(DeclaredFiltersChangeList):
     """A change list with links to older and newer rows instead of page numbers and totals.
 
     Attributes:

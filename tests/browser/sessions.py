@@ -72,7 +72,7 @@ class TestSignedIn:
         page.wait_for_timeout(EXPIRY_MS)
         urls = record_urls(page)
         page.get_by_role("link", name="Groups", exact=True).click()
-        expect(page.get_by_role("heading", name="Select group to view")).to_be_visible()
+        expect(page.get_by_role("heading", name="Groups", exact=True, level=1)).to_be_visible()
         assert not any("/v1/client/handshake" in url for url in urls)
         # Chromium logs this if the page has a view transition and the next page does not.
         assert [text for text in console_errors if "ViewTransition opt-in disabled" not in text] == []

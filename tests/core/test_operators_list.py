@@ -90,3 +90,10 @@ class TestStates:
         text = operator.get(LISTS["accounts.identityconflict"]).content.decode()
         assert '<td data-label="State" class="field-status"><span class="state is-attention">' in text
         assert User.objects.count() == 3
+
+
+@pytest.mark.parametrize(("name", "title"), (("auth/group", "Groups"), ("profiles/searchsynonym", "Search synonyms")))
+def test_editable_list_is_titled_by_its_rows(name: str, title: str) -> None:
+    text = with_password().get(f"/admin/{name}/").content.decode()
+    assert f"<h1>{title}</h1>" in text
+    assert "to change" not in text

@@ -29,6 +29,7 @@ from webhooks.admin.event_actions import describe_filters
 from webhooks.admin.events import WebhookEventAdmin
 from webhooks.inbox import csv_export
 from webhooks.models import EventCount, WebhookEvent
+from webhooks.templatetags.operators import breakable
 
 pytestmark = pytest.mark.django_db
 
@@ -148,6 +149,11 @@ def test_chips_show_names_and_times_instead_of_values_in_the_url(operator: Clien
     assert [(str(chip.label), chip.value) for chip in unknown.chips()] == [("User", "user_unknown")]
     assert str(olive) not in describe_filters(changelist)
     assert str(olive.clerk_id) in describe_filters(changelist)
+
+
+def test_event_types_break_only_between_words(operator: Client, events: dict[str, WebhookEvent]) -> None:
+    assert 'class="type">user.<wbr>created</td>' in page(operator)
+    assert breakable("a_b.<c>") == "a_<wbr>b.&lt;c&gt;"
 
 
 def test_recent_event_types_are_suggested(operator: Client) -> None:

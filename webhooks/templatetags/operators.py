@@ -1,16 +1,20 @@
 """Template filters that format numbers, durations, states and errors for operators."""
 
+import re
 from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
 from core import redaction
 from webhooks.formatting import level, redacted_error, seconds
 
 MILLION = 1_000_000
+WORD_END = re.compile(r"([._])(?=\w)")
 
 register = template.Library()
 register.filter(level)
@@ -22,6 +26,12 @@ register.filter(seconds)
 def redacted(text: str) -> str:
     """Remove values, which may be personal data, from an error or a traceback."""
     return redaction.redact_traceback(text)
+
+
+@register.filter
+def breakable(name: str) -> SafeString:
+    """Allow line breaks after dots and underscores, so that narrow columns do not break a name within a word."""
+    return mark_safe(WORD_END.sub(r"\1<wbr>", conditional_escape(name)))  # noqa: S308  # escaped
 
 
 @register.filter

@@ -421,14 +421,14 @@ def test_admin_shows_match_rate_and_differences(client: Client) -> None:
     assert page.count("<rect") == 1
     report = operator.get(f"/admin/accounts/reconciliation/{pk}/change/").content.decode()
     assert "88.89%" in report
-    assert "<li>Olive &lt;script&gt; &amp; Sons: stale name" in report
+    assert "Olive &lt;script&gt; &amp; Sons</code>" in report
+    assert "out of date here" in report
     assert "1 user differed: name. All differences were repaired." in report
 
 
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     (
-        ({"state": "running"}, "Running or interrupted."),
         ({"state": "failed", "error": "Clerk is <away>"}, "Failed: Clerk is &lt;away&gt;"),
         ({}, "No differences found."),
         ({"stale": 1, "fields": {"name": 1}}, "1 user differed: name. All differences were repaired."),
@@ -448,10 +448,60 @@ def test_admin_shows_match_rate_and_differences(client: Client) -> None:
     ),
 )
 def test_report_page_shows_a_summary(facts: dict[str, Any], sentence: str) -> None:
-    ended = None if facts.get("state") == "running" else timezone.now()
-    run = Reconciliation.objects.create(**{"kind": "user", "state": "finished", "finished_at": ended} | facts)
+    now = timezone.now()
+    run = Reconciliation.objects.create(**{"kind": "user", "state": "finished", "finished_at": now} | facts)
     page = with_password().get(f"/admin/accounts/reconciliation/{run.pk}/change/").content.decode()
-    assert f"<h2>{sentence}" in page
+    [summary] = re.findall(r'<p class="status-summary.*?</p>', page, re.DOTALL)
+    assert sentence in summary
+
+
+def test_report_page_separates_corrected_and_open_differences() -> None:
+    olive, vera = UserFactory.create(name="Olive & Owner"), UserFactory.create(name="Vera")
+    stale = {"kind": "stale", "fields": ["name"], "since": "2026-11-20T09:30:00+00:00"}
+    run = Reconciliation.objects.create(
+        kind="full",
+        state="finished",
+        finished_at=timezone.now(),
+        compared=10,
+        clerk_total=10,
+        stale=3,
+        repaired=2,
+        unrepaired=1,
+        fields={"name": 3},
+        examples=[
+            *({"clerk_id": user, **stale} for user in (olive.clerk_id, vera.clerk_id, "user_unknown")),
+            {"clerk_id": vera.clerk_id, "kind": "unrepaired", "fields": [], "reason": "Clerk refused <this>"},
+        ],
+    )
+    operator = with_password()
+    response = operator.get(f"/admin/accounts/reconciliation/{run.pk}/change/")
+    assert [(str(example.user), example.fields) for example in response.context["still_open"]] == [("Vera", "name")]
+    assert [example.clerk_id for example in response.context["others"]] == [olive.clerk_id, "user_unknown"]
+    text = response.content.decode()
+    assert f'<a href="/admin/accounts/user/{olive.pk}/change/" dir="auto">Olive &amp; Owner</a>' in text
+    assert "Clerk refused &lt;this&gt;" in text
+    assert [tile.figure for tile in response.context["tiles"]] == ["10", "70.00%", "3", "1"]
+    assert 'href="#open" aria-label="Still differ: 1"' in text
+    users = f"/admin/accounts/user/?report={run.pk}"
+    assert f'href="{users}"' in text
+    changelist = operator.get(users).context["cl"]
+    assert {user.name for user in changelist.result_list} == {"Olive & Owner", "Vera"}
+    assert [chip.value for chip in changelist.chips()] == [str(run)]
+
+
+@pytest.mark.parametrize("report", ("x", "0", "99999999999999999999", "²", "\x00"))
+def test_unknown_report_selects_no_users(report: str) -> None:
+    response = with_password().get("/admin/accounts/user/", {"report": report}, follow=True)
+    assert response.status_code == 200
+    cl = response.context["cl"]
+    assert list(cl.result_list) == [] or "report" not in response.request["QUERY_STRING"]
+
+
+def test_page_of_a_running_comparison_shows_its_progress() -> None:
+    run = Reconciliation.objects.create(kind="full", compared=5, clerk_total=10)
+    page = with_password().get(f"/admin/accounts/reconciliation/{run.pk}/change/").content.decode()
+    assert "5 of 10 people compared." in page
+    assert "<dd>Running or interrupted</dd>" in page
 
 
 def test_old_reports_are_deleted() -> None:
