@@ -63,10 +63,8 @@ def site_values(site_url: str, database_url: str = "") -> dict[str, str]:
     host = urlsplit(site_url).hostname
     values = {name: generate() for name, generate in GENERATED.items()} | dict.fromkeys(BLANK, "")
     values |= {"SITE_URL": site_url, "MEDIA_ROOT": MEDIA_ROOT, "DEFAULT_FROM_EMAIL": f"Buildappswith <no-reply@{host}>"}
-    if database_url:
-        values["DATABASE_URL"] = database_url
-    if database_url and urlsplit(database_url).password:
-        values["DATABASE_PASSWORD"] = ""
+    if database_url:  # The URL contains the password, or the database asks for none.
+        values |= {"DATABASE_URL": database_url, "DATABASE_PASSWORD": ""}
     return values
 
 
