@@ -1,6 +1,7 @@
 """The proxy configurations in deploy/ work with the application as it is configured in production."""
 
 import http.client
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
@@ -47,13 +48,17 @@ def proxy(request: Any, tmp_path_factory: pytest.TempPathFactory, upstream: str)
 class ToLoopback(http.client.HTTPSConnection):
     """A connection to 127.0.0.1 that asks for the host name of the site."""
 
+    def __init__(self, proxy: Proxy) -> None:
+        super().__init__("127.0.0.1", proxy.https_port, timeout=30)
+        self.proxy = proxy
+
     def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._context.wrap_socket(self.sock, server_hostname=HOST)  # type: ignore[attr-defined]  # as in http.client
+        plain = socket.create_connection(("127.0.0.1", self.proxy.https_port), timeout=30)
+        self.sock = self.proxy.context.wrap_socket(plain, server_hostname=HOST)
 
 
 def send(proxy: Proxy, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection = ToLoopback("127.0.0.1", proxy.https_port, timeout=30, context=proxy.context)
+    connection = ToLoopback(proxy)
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
         connection.request(method, path, body, {"Host": HOST} | names)
