@@ -20,10 +20,11 @@ class TcpProxy:
     Attributes:
         port: the port on which the proxy listens.
         delay_s: how long each piece of data is delayed.
+        requests: the number of pieces of data received from clients.
     """
 
     def __init__(self, targets: Sequence[Target]) -> None:
-        self.port, self.delay_s = free_port(), 0.0
+        self.port, self.delay_s, self.requests = free_port(), 0.0, 0
         self._targets = cycle(targets)
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -69,13 +70,16 @@ class TcpProxy:
             return
         writers = {writer, target_writer}
         self._writers |= writers
-        copies = self._copy(reader, target_writer), self._copy(target_reader, writer)
+        copies = self._copy(reader, target_writer, is_request=True), self._copy(target_reader, writer)
         await asyncio.gather(*copies, return_exceptions=True)
         self._writers -= writers
 
-    async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _copy(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_request: bool = False
+    ) -> None:
         try:
             while data := await source.read(READ_BYTES):
+                self.requests += is_request
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 sink.write(data)

@@ -39,8 +39,9 @@ REOPEN_WITHIN = timedelta(minutes=30)
 WORSE_FACTOR = 2
 #: The rules are evaluated every 15 seconds by default. Crashing workers seem to run, but do not evaluate them.
 OVERDUE_AFTER = timedelta(seconds=35)
-#: Older measurements are not evaluated. A process that was suspended between measuring and evaluating has them.
-MAX_MEASUREMENT_AGE = timedelta(seconds=30)
+#: Older measurements are not evaluated. A process that was suspended between measuring and evaluating has them. If each
+#: statement takes a second, measuring takes half of this time, and several measurements are needed for many problems.
+MAX_MEASUREMENT_AGE, REMEASURE_AFTER = timedelta(seconds=60), timedelta(seconds=45)
 #: Timeouts of each measurement and rule, so that an evaluation ends within its period although tables are locked.
 LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS = 300, 3000
 #: This number and the rule are the key of an advisory lock, so that only one process at a time evaluates the rule. The
@@ -55,9 +56,11 @@ def check() -> list[Alert]:
         The alerts that are open now.
     """
     health = measure(_isolated)
+    for rule in _changing_rules(health):
+        if timezone.now() - health.at > REMEASURE_AFTER:
+            health = measure(_isolated)
+        _attempt(partial(_evaluate, rule, RULES[rule], health))
     _attempt(partial(worker_starts.record, health.at))
-    for rule, evaluate in RULES.items():
-        _attempt(partial(_evaluate, rule, evaluate, health))
     notifications.send_due()
     return list(Alert.objects.open())
 
@@ -65,6 +68,20 @@ def check() -> list[Alert]:
 def is_overdue(now: datetime) -> bool:
     """Return whether no process has evaluated the rules recently, although a worker may seem to run."""
     return not AlertCheck.objects.filter(checked_at__gt=now - OVERDUE_AFTER).exists()
+
+
+def _changing_rules(health: Health) -> list[Alert.Rule]:
+    """Return the rules with a problem or an open alert, or all rules if any of them cannot be evaluated.
+
+    Each rule takes its own transaction afterwards. If the database is slow to answer, for example because it is far away,
+    transactions for all rules would take minutes.
+    """
+    try:
+        with _isolated():
+            opened = set(Alert.objects.open().values_list("rule", flat=True))
+            return [rule for rule, read in RULES.items() if rule in opened or read(health).state == State.BROKEN]
+    except Exception:  # noqa: BLE001  # each rule is evaluated alone, and logs its own error
+        return list(RULES)
 
 
 def _isolated() -> AbstractContextManager[None]:

@@ -4,7 +4,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -169,13 +169,22 @@ def measure(isolated: Callable[[], AbstractContextManager[object]] = nullcontext
         isolated: returns a context for each group, such as a transaction with short timeouts.
     """
     now = timezone.now()
-    values: dict[str, Any] = {"at": now, "media_free": _media_free()}
-    for read in GROUPS:
-        values |= _read_group(read, now, isolated)
+    values = {"at": now, "media_free": _media_free(), **_read_all(now, isolated)}
     health = object.__new__(Health)
     for name, value in values.items():
         object.__setattr__(health, name, value)
     return health
+
+
+def _read_all(now: datetime, isolated: Callable[[], AbstractContextManager[object]]) -> dict[str, Any]:
+    """Read all groups in one transaction. If a query fails, read each group in its own transaction.
+
+    One transaction needs less than half of the round trips, which matters if the database is slow to answer.
+    """
+    if isolated is not nullcontext:
+        with suppress(OperationalError), isolated():
+            return {name: value for read in GROUPS for name, value in read(now).items()}
+    return {name: value for read in GROUPS for name, value in _read_group(read, now, isolated).items()}
 
 
 def _read_group(

@@ -351,7 +351,8 @@ def test_late_recurrence_opens_new_alert(receiver: Receiver) -> None:
 
 
 def set_clerk(**values: Any) -> None:
-    ClerkRateLimit.objects.update_or_create(name="instance", defaults={"next_slot_at": NOW, **values})
+    probed = {"next_slot_at": NOW, "probed_at": datetime(2099, 1, 1, tzinfo=UTC)}
+    ClerkRateLimit.objects.update_or_create(name="instance", defaults=probed | values)
 
 
 REFUSED: dict[str, Any] = {"refused_at": NOW}
@@ -478,6 +479,7 @@ def test_failing_rule_does_not_stop_other_rules(
 
 def test_locks_end_with_their_transaction() -> None:
     """Behind PgBouncer, a session lock would never be released and would block all further checks."""
+    create_dead_events()
     with CaptureQueriesContext(connection) as statements:
         check_alerts_at()
     locks = [each["sql"] for each in statements if "advisory" in each["sql"]]
