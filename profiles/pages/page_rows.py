@@ -3,6 +3,8 @@
 Compiling the three statements on each request took a third of the CPU time of a page with uncached fragments.
 """
 
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, cast
 
 from django.contrib.auth.models import AnonymousUser
@@ -50,18 +52,17 @@ def load_projects(profile: BuilderProfile) -> None:
     """Prefetch the projects with their images, unless they are already prefetched."""
     if is_prefetched(profile, "projects"):
         return
-    galleries: dict[Project, list[ProjectImage]] = {}
-    size, previous = len(loaded_fields(Project)), None
-    for values in _find_projects(profile.pk):
-        if previous is None or previous.pk != values[0]:
-            previous = load(Project, values[:size])
-            previous.builder = profile
-        images = galleries.setdefault(previous, [])
-        if values[size] is not None:
-            images.append(load(ProjectImage, values[size:]))
-    for project, images in galleries.items():
-        set_prefetched(project, "images", images)
-    set_prefetched(profile, "projects", galleries)
+    rows_by_project = groupby(_find_projects(profile.pk), key=itemgetter(0))
+    set_prefetched(profile, "projects", [_load_project(profile, list(rows)) for _, rows in rows_by_project])
+
+
+def _load_project(profile: BuilderProfile, rows: list[tuple[Any, ...]]) -> Project:
+    size = len(loaded_fields(Project))
+    project = load(Project, rows[0][:size])
+    project.builder = profile
+    set_prefetched(project, "images", (load(ProjectImage, row[size:]) for row in rows if row[size] is not None))
+    cast("Any", project).shown_rows = rows  # the version of the project's cached fragment
+    return project
 
 
 def load_content(profile: BuilderProfile) -> None:

@@ -137,6 +137,36 @@ def test_page_changes_with_its_portfolio_and_badges(olive: BuilderProfile, clien
     assert text_of(client) != before
 
 
+def test_project_is_rendered_only_after_its_own_changes(olive: BuilderProfile, client: Client) -> None:
+    """Most edits of a builder concern other sections than the portfolio, which is the longest one."""
+    ProjectFactory.create(builder=olive, title="Another map")
+
+    def rendered_projects() -> int:
+        return [template.name for template in read(client).templates].count("profiles/_project.html")
+
+    assert rendered_projects() == 2
+    BuilderProfile.objects.update(headline="Another headline")
+    assert rendered_projects() == 0
+    Project.objects.filter(title="A map").update(status="paused")
+    assert rendered_projects() == 1
+    ProjectImageFactory.create(project=olive.projects.get(title="A map"))
+    assert rendered_projects() == 1
+    olive.projects.get(title="A map").images.update(alt="Another text")
+    assert rendered_projects() == 1
+
+
+@pytest.mark.parametrize("change", ({"slug": "olive-other"}, {"page_language": "de"}))
+def test_project_changes_with_the_profile_values_that_it_shows(
+    olive: BuilderProfile, client: Client, change: dict[str, str]
+) -> None:
+    text_of(client)
+    BuilderProfile.objects.update(**change)
+    url = f"/builders/{change.get('slug', olive.slug)}/"
+    changed = text_of(client, url)
+    caches["fragments"].clear()
+    assert text_of(client, url) == changed
+
+
 def test_version_of_a_card_does_not_depend_on_the_portfolio(olive: BuilderProfile) -> None:
     before = versions()
     Project.objects.update(title="Another map")

@@ -51,7 +51,8 @@ def queryset(slug: str) -> models.QuerySet[BuilderProfile]:
 
 
 def values_of(row: models.Model) -> dict[str, Any]:
-    return {name: value for name, value in vars(row).items() if not name.startswith("_")}
+    """Return the values of all columns. Only compiled projects have `shown_rows`, the version of their fragment."""
+    return {name: value for name, value in vars(row).items() if not name.startswith("_") and name != "shown_rows"}
 
 
 def compiled(slug: str) -> BuilderProfile | None:
