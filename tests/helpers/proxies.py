@@ -123,7 +123,12 @@ def caddy(folder: Path, upstreams: list[str]) -> Iterator[Proxy]:
     folder.mkdir(exist_ok=True)
     ports = free_port(), free_port()
     path = write_caddyfile(folder, ports, buffer_option=caddy_buffer_option())
-    environment = {"WEB_HOSTS": " ".join(upstreams), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    environment = {
+        "SITE_URL": f"https://{HOST}",
+        "WEB_HOSTS": " ".join(upstreams),
+        "XDG_DATA_HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder),
+    }
     command = [binary("caddy"), "run", "--config", str(path), "--adapter", "caddyfile"]
     with _running(command, folder / "caddy.log", environment, ports[1]):
         yield Proxy(*ports, ssl.create_default_context(cafile=folder / "fullchain.pem"))
