@@ -17,19 +17,25 @@ BUILDER_FIELDS = {
     "currency": "hourlyRateCurrency",
 }
 CLIENT_FIELDS = {"company_name": "companyName"}
+#: SQL for pushed fields that depend on another column. See `_value`.
+_EXPRESSIONS = {
+    "available_for_hire": "CASE WHEN builder.availability_confirmed_at IS NOT NULL OR NOT builder.available_for_hire "
+    "THEN builder.available_for_hire END"
+}
+_BUILDER_COLUMNS = ", ".join(_EXPRESSIONS.get(field, f"builder.{field}") for field in BUILDER_FIELDS)
 KEYS: dict[type[Profile], dict[str, str]] = {BuilderProfile: BUILDER_FIELDS, ClientProfile: CLIENT_FIELDS}
 #: Raw SQL, because this runs for every role change and for each page of users in a reconciliation. Contains only names
 #: from this module.
 _SELECT = f"""
 SELECT given.id, builder.id IS NOT NULL, client.id IS NOT NULL,
-    {", ".join(f"builder.{field}" for field in BUILDER_FIELDS)}, {", ".join(f"client.{field}" for field in CLIENT_FIELDS)}
+    {_BUILDER_COLUMNS}, {", ".join(f"client.{field}" for field in CLIENT_FIELDS)}
 FROM unnest(%s::bigint[]) AS given (id)
 LEFT JOIN profiles_builderprofile builder
     ON builder.user_id = given.id AND builder.archived_at IS NULL AND builder.deleted_at IS NULL
 LEFT JOIN profiles_clientprofile client
     ON client.user_id = given.id AND client.archived_at IS NULL AND client.deleted_at IS NULL
 """  # noqa: S608
-PUSHED_FIELDS = frozenset(BUILDER_FIELDS) | frozenset(CLIENT_FIELDS)
+PUSHED_FIELDS = frozenset(BUILDER_FIELDS) | frozenset(CLIENT_FIELDS) | {"availability_confirmed_at"}
 #: Changing one of these fields adds or removes all of a profile's pushed fields. The accounts app handles role changes.
 PRESENCE_FIELDS = frozenset({"deleted_at"})
 
@@ -52,8 +58,15 @@ def _metadata_of_locked(user: User) -> dict[str, Any]:
     for model, keys in KEYS.items():
         profile = user_profiles.get(user, model)
         if profile and profile.archived_at is None and profile.deleted_at is None:
-            metadata |= {key: _as_json(getattr(profile, field)) for field, key in keys.items()}
+            metadata |= {key: _as_json(_value(profile, field)) for field, key in keys.items()}
     return metadata
+
+
+def _value(profile: Any, field: str) -> Any:
+    """Return the value to push. As on the page, builders who have not confirmed their availability state none."""
+    value = getattr(profile, field)
+    is_unconfirmed = field == "available_for_hire" and profile.availability_confirmed_at is None
+    return None if is_unconfirmed and value else value
 
 
 def _load(user_ids: Collection[int]) -> dict[int, dict[str, Any]]:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 State = MetadataPush.State
 #: Values that a missing key stands for. A new profile that has only default values therefore needs no push.
-DEFAULTS: dict[str, Any] = {"validationTier": 1, "availableForHire": True}
+DEFAULTS: dict[str, Any] = {"validationTier": 1}
 #: Pushing stops after this many consecutive pushes that were each reverted within the window, because another system
 #: then owns the keys.
 MAX_BOUNCES, BOUNCE_WINDOW = 3, timedelta(hours=1)

@@ -6,6 +6,7 @@ that is independent of the implementation.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -28,12 +29,13 @@ from tests.local.clerk.standin import StandIn
 
 pytestmark = pytest.mark.django_db
 
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 ROLES = ("CLIENT", "BUILDER", "ADMIN")
 SELF_SERVICE_ROLES = ("CLIENT", "BUILDER")
 #: Pushed fields, with the key in Clerk's metadata and the default value if the key is missing.
 PUSHED_FIELDS = {
     "validation_tier": ("validationTier", 1),
-    "available_for_hire": ("availableForHire", True),
+    "available_for_hire": ("availableForHire", None),
     "hourly_rate": ("hourlyRate", None),
 }
 
@@ -50,6 +52,7 @@ local_changes = st.one_of(
     st.tuples(st.just("role"), st.tuples(st.sampled_from(["add", "remove"]), st.sampled_from(SELF_SERVICE_ROLES))),
     st.tuples(st.just("edit"), st.fixed_dictionaries({"validation_tier": st.sampled_from([1, 2, 3])})),
     st.tuples(st.just("edit"), st.fixed_dictionaries({"available_for_hire": st.booleans()})),
+    st.tuples(st.just("edit"), st.fixed_dictionaries({"availability_confirmed_at": st.sampled_from([None, NOW])})),
     st.tuples(st.just("edit"), st.fixed_dictionaries({"hourly_rate": st.sampled_from([None, 50, 70])})),
     st.tuples(st.just("edit"), st.fixed_dictionaries({"currency": st.sampled_from(["EUR", "JPY"])})),
     st.tuples(st.just("company"), st.sampled_from(["", "x", "Żubr"])),
@@ -261,6 +264,8 @@ def assert_pushed_fields_agree(world: World, user: User, metadata: dict[str, Any
         assert getattr(builder, name) == value, name
     for name, (key, default) in PUSHED_FIELDS.items():
         ours = getattr(builder, name) if builder and "BUILDER" in user.roles else default
+        if name == "available_for_hire" and builder and not builder.availability_confirmed_at:
+            ours = ours and default  # Builders who have not confirmed their availability state none.
         assert metadata.get(key, default) == ours, key
     currency = builder.currency if builder and "hourlyRate" in metadata else None
     assert metadata.get("hourlyRateCurrency") == currency

@@ -115,6 +115,15 @@ class TestPushedValues:
         }
         assert len(patches(fake)) == 1
 
+    def test_unconfirmed_availability_is_not_pushed(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+        set_at_clerk(clerk, olive, availableForHire=True)
+        deliver_current_event(clerk, olive)
+        assert pushes.push_user(olive.pk) is Outcome.SENT
+        assert "availableForHire" not in metadata(clerk, olive)
+        edit(olive, availability_confirmed_at=timezone.now())
+        assert pushes.push_user(olive.pk) is Outcome.SENT
+        assert metadata(clerk, olive)["availableForHire"] is True
+
     def test_only_differences_are_sent(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
         pushes.push_user(olive.pk)
@@ -403,10 +412,10 @@ class TestEcho:
         jobs = ProcrastinateJob.objects.count()
         clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT", "BUILDER"]})
         deliver_current_event(clerk, olive)
-        set_at_clerk(clerk, olive, plan="free", availableForHire=True)  # This is the explicit default.
+        set_at_clerk(clerk, olive, plan="free", validationTier=2)
         deliver_current_event(clerk, olive)
         olive.refresh_from_db()
-        assert (olive.roles, olive.clerk_metadata["availableForHire"]) == (["CLIENT", "BUILDER"], True)
+        assert (olive.roles, olive.clerk_metadata["validationTier"]) == (["CLIENT", "BUILDER"], 2)
         assert (ProcrastinateJob.objects.count(), state(olive)) == (jobs, "done")
 
 
@@ -421,6 +430,7 @@ class TestDriftAndBounces:
     def test_numbers_equal_to_true_are_corrected(
         self, clerk: StandIn, fake: FakeClerk, olive: User, value: float
     ) -> None:
+        BuilderProfile.objects.update(availability_confirmed_at=timezone.now())
         set_at_clerk(clerk, olive, availableForHire=value)
         deliver_current_event(clerk, olive)
         assert pushes.push_user(olive.pk) is Outcome.SENT
