@@ -1,4 +1,4 @@
-// Copies links, and closes the owner bar's menu with Escape.
+// Copies links, and closes the owner bar's menu with Escape or a click outside.
 
 // The clipboard is only available over HTTPS.
 function showButtons() {
@@ -14,11 +14,19 @@ document.addEventListener("click", async ({ target }) => {
   setTimeout(() => (target.textContent = text), 4000);
 });
 
+// Not a popover: the menu must also open without JavaScript, and stay open after a form in it was saved.
+const openMenu = () => document.querySelector(".bar__more[open]");
+
 document.addEventListener("keydown", ({ key }) => {
-  const sheet = key === "Escape" && document.querySelector(".bar__more[open]");
-  if (!sheet) return;
-  sheet.open = false;
-  sheet.firstElementChild.focus();
+  const menu = key === "Escape" && openMenu();
+  if (!menu) return;
+  menu.open = false;
+  menu.firstElementChild.focus();
+});
+
+document.addEventListener("click", ({ target }) => {
+  const menu = openMenu();
+  if (menu && !menu.contains(target)) menu.open = false;
 });
 
 document.addEventListener("htmx:afterSettle", showButtons);

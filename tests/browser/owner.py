@@ -67,6 +67,14 @@ class TestOwnerBar:
         expect(own_page.get_by_role("button", name="Unpublish")).to_be_hidden()
         expect(more).to_be_focused()
 
+    def test_menu_closes_after_a_click_outside(self, own_page: Page) -> None:
+        own_page.locator(".bar__more > summary").click()
+        unpublish = own_page.get_by_role("button", name="Unpublish")
+        own_page.locator(".bar__sheet").click(position={"x": 5, "y": 5})
+        expect(unpublish).to_be_visible()
+        own_page.get_by_role("contentinfo").locator("p").first.click()
+        expect(unpublish).to_be_hidden()
+
     def test_saved_note_fades(self, own_page: Page) -> None:
         edit(own_page, "links")
         own_page.locator("form").get_by_label("Links", exact=True).fill("example.com/faded")
