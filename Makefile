@@ -114,6 +114,13 @@ docs: ## Build the documentation as a site in docs/_build, check its links, and 
 	$(IN_VENV) -m sphinx --quiet --fail-on-warning --keep-going --nitpicky -b html docs docs/_build
 	$(IN_VENV) -m pytest tests/guides.py
 
+image: ## Build the container image, and test it without a container engine; needs root and Buildah
+	$(INSTALL) dev.txt
+	@command -v buildah >/dev/null || { echo "make: buildah was not found (Debian: apt-get install buildah)" >&2; exit 1; }
+	buildah build -f deploy/Containerfile --format docker --timestamp "$$(git log -1 --format=%ct)" -t buildappswith .
+	@container=$$(buildah from buildappswith) && trap "buildah rm $$container >/dev/null" EXIT && \
+		IMAGE_ROOT=$$(buildah mount $$container) .venv/bin/python -m pytest -q tests/deploy/image.py
+
 bench: ## Run the benchmarks; ARGS=--ci only compares ratios with bounds
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m tests.bench $(ARGS)
