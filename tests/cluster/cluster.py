@@ -70,10 +70,10 @@ class Cluster:
     def is_ready(self, port: int) -> bool:
         return get_status(port, "/readyz") == 200
 
-    def manage(self, *arguments: str, **environ: str) -> None:
-        """Run a manage.py command with a direct connection."""
+    def manage(self, *arguments: str, code: Path = BASE_DIR, **environ: str) -> None:
+        """Run a manage.py command of a release, with a direct connection."""
         command, settings = [sys.executable, "manage.py", *arguments], self.environ | self.direct() | environ
-        subprocess.run(command, env=os.environ | settings, cwd=BASE_DIR, check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(command, env=os.environ | settings, cwd=code, check=True, stderr=subprocess.DEVNULL)
 
     def direct(self) -> dict[str, str]:
         return {"DATABASE_URL": self._login(self.address.port)}

@@ -15,7 +15,7 @@ from tests.cluster.cluster import FAIL_TIMEOUT_S, SEAL_KEY, Cluster, running_clu
 from tests.cluster.visitors import Visitors
 from tests.faults import verdict
 from tests.faults.sender import Sender
-from tests.faults.stack import Service
+from tests.faults.stack import Database, Service
 from tests.faults.workload import Message, messages
 from tests.helpers.replica import wait_until_replayed
 from webhooks.models import WebhookEvent
@@ -154,15 +154,15 @@ class Proofs:
 
     # --- Results ---
 
-    def stored(self) -> set[str]:
-        self.connect()
+    def stored(self, database: Database | None = None) -> set[str]:
+        self.connect(database)
         return set(WebhookEvent.objects.values_list("svix_id", flat=True))
 
-    def connect(self) -> None:
-        """Connect Django to the current primary."""
+    def connect(self, database: Database | None = None) -> None:
+        """Connect Django to a database, by default to the current primary."""
         connection.close()
         close_pools()
-        sockets = str(self.cluster.primary.postgres.sockets)
+        sockets = str((database or self.cluster.primary).postgres.sockets)
         connection.settings_dict |= {"HOST": sockets, "NAME": "app", "USER": "postgres"}
 
     def verify_all(self) -> None:
@@ -184,6 +184,9 @@ class Proofs:
 
 def run_proofs(folder: Path, *, is_short: bool) -> int:
     """Run the proofs, and return the exit code."""
+    from tests.cluster.restore import prove_restore
+    from tests.cluster.upgrade import prove_upgrade
+
     settings.AUDIT_SEAL_KEYS = [SEAL_KEY]
     started = time.monotonic()
     try:
@@ -192,6 +195,9 @@ def run_proofs(folder: Path, *, is_short: bool) -> int:
             proofs = Proofs(cluster)
             proofs.rolling_restart()
             proofs.killed_processes()
+            if not is_short:
+                prove_upgrade(proofs)
+                prove_restore(proofs)
             proofs.synchronous_promotion()
             proofs.asynchronous_promotion()
             proofs.verify_all()

@@ -43,11 +43,16 @@ class Service:
 
     def __init__(self, name: str, command: Sequence[str | Path], log: Path, **environ: str) -> None:
         self.name, self.log, self.restarts = name, log, 0
-        self._command, self._environ = command, os.environ | environ
+        self._command, self._environ, self._code = command, os.environ | environ, BASE_DIR
+        self._given = self._environ
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return spawn(self._command, self._environ, self.log, cwd=BASE_DIR)
+        return spawn(self._command, self._environ, self.log, cwd=self._code)
+
+    def use_code(self, folder: Path, **environ: str) -> None:
+        """Start another release of the code the next time, with additional settings."""
+        self._code, self._environ = folder, self._given | environ
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and its children."""
