@@ -19,7 +19,7 @@ import django
 
 from local.stack.postgres import EmbeddedPostgres
 
-DEFAULT_EVENTS, EVENTS_PER_S = 50_000, 60
+DEFAULT_EVENTS, EVENTS_PER_S = 50_000, 100
 #: Megabytes of the database's file system, and per 1,000 events.
 DISK_MB, DISK_MB_PER_1000 = 1200, 30
 

@@ -17,6 +17,8 @@ from tests.faults.workload import Message, messages
 from tests.helpers.faulty_site import ADD_FAILING_TRIGGER, DROP_FAILING_TRIGGER, FAILING_NAME
 
 MAX_SHOWN = 5
+#: Faults are caused for this multiple of the time that the site has if it keeps up with the sender.
+FAULT_TIME_RATIO = 1.5
 #: Seconds without a successful delivery after the last fault, until the run gives up.
 DELIVERY_TIMEOUT_S = 60
 MAKE_RETRIES_DUE = """
@@ -37,18 +39,23 @@ def run(arguments: argparse.Namespace, folder: Path, disk: Path, *, is_small_dis
     try:
         with running_stack(folder, disk) as stack:
             sender = Sender(sent, connect_to(stack.web_proxy.port), rate=arguments.rate, seed=arguments.seed)
-            return _deliver(stack, sender, sent, Faults(stack, sender, random, faults))
+            fault_s = FAULT_TIME_RATIO * arguments.events / arguments.rate
+            return _deliver(stack, sender, sent, Faults(stack, sender, random, faults), fault_s)
     finally:
         close_pools()
 
 
-def _deliver(stack: Stack, sender: Sender, sent: list[Message], faults: Faults) -> int:
+def _deliver(stack: Stack, sender: Sender, sent: list[Message], faults: Faults, fault_s: float) -> int:
+    """Deliver all messages, and cause faults for at most `fault_s` seconds. A slow machine delivers the rest without."""
+    ends_at = time.monotonic() + fault_s
     stack.database.execute(ADD_FAILING_TRIGGER.replace("{name}", FAILING_NAME))
     started = time.monotonic()
     sender.start()
-    faults.run(lambda: sender.has_sent_all)
+    faults.run(lambda: sender.has_sent_all or time.monotonic() > ends_at)
+    delivered = len(sent) - sender.unfinished
     stack.wait_for_database()
     stack.database.execute(DROP_FAILING_TRIGGER)
+    print(f"{delivered} events were delivered during the faults.", flush=True)
     sender.recover()
     _wait_for_sender(stack, sender)
     delivered_s = time.monotonic() - started
