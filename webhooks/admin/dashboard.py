@@ -41,6 +41,8 @@ MAX_LISTED = 5
 #: New errors are counted up to this number.
 MAX_COUNTED_ERRORS = 1000
 DAY = timedelta(days=1)
+#: The measurements that show whether the counts are up to date.
+COUNTS_FACTS = {"aggregated_at", "worker_starts"}
 #: A listed row, its name and its URL.
 type FirstRow = tuple[Model, str, str]
 SPAN_LABELS = {"24h": gettext_lazy("24 hours"), "30d": gettext_lazy("30 days")}
@@ -115,7 +117,7 @@ def _build(span: str, parts: PageParts, locked: Sequence[LockedTable]) -> dict[s
         "list_urls": _list_urls(),
         "attention": attention,
         **(_counts_context(health.at, span, counts) if counts else {}),
-        "counts_are_stale": health.has("aggregated_at") and site.counts_are_stale(health),
+        "counts_are_stale": not health.unread & COUNTS_FACTS and site.counts_are_stale(health),
     }
 
 

@@ -6,32 +6,44 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 import time_machine
+from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from accounts.clerk import samples
 from accounts.models import IdentityConflict
+from accounts.sessions import recent_operators
 from config.environment import BASE_DIR
 from tests.helpers.clients import with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.journeys.troubles import TROUBLES
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
+from tests.webhooks.jobs.rows import add_event, create_job
 from tests.webhooks.monitoring.test_hourly_counts import event
 from tests.webhooks.monitoring.test_silence import busy, seed
-from webhooks.models import Alert, CheckResult, WebhookEvent
-from webhooks.monitoring import alerts, runbooks
+from webhooks.inbox.rejections import rejection_counter
+from webhooks.jobs import failures
+from webhooks.models import AggregationProgress, Alert, CheckResult, WebhookEvent
+from webhooks.monitoring import alerts, hourly_counts, runbooks
 from webhooks.monitoring.health import measure
 from webhooks.monitoring.rules import RULES
+from webhooks.tasks import aggregate_counts
 
 pytestmark = pytest.mark.django_db
 
 Rule = Alert.Rule
 NAMES = sorted(path.stem for path in runbooks.FOLDER.glob("*.md"))
+DASHBOARD = "/admin/webhooks/dashboard/"
 JOURNEYS = "tests/journeys/alarms.py"
-#: The test of each runbook that `make alarms` does not cover.
+#: The test of each runbook whose steps `make alarms` does not follow.
 EXERCISES: dict[str, str] = {
+    Rule.JOBS: "tests/webhooks/monitoring/test_runbooks.py::test_background_jobs",
+    Rule.UNAVAILABLE: "tests/webhooks/monitoring/test_runbooks.py::test_unavailable_requests",
     Rule.OLDEST_UNSETTLED: "tests/webhooks/monitoring/test_runbooks.py::test_oldest_unsettled",
     Rule.OTHER_INSTANCE: "tests/webhooks/monitoring/test_runbooks.py::test_other_instance",
     Rule.SILENCE: "tests/webhooks/monitoring/test_runbooks.py::test_silence",
@@ -138,6 +150,67 @@ def test_identity_conflict(admin: Client) -> None:
     admin.post(url, {"resolution": "kept", "note": "Two people"}, follow=True)
     conflict.refresh_from_db()
     assert (conflict.state, state_of(Rule.CONFLICTS)) == ("kept", "well")
+
+
+def test_background_jobs(admin: Client) -> None:
+    job = create_job("failed", attempts=4)
+    add_event(job, "started", timezone.now())
+    failures.record(job, ConnectionError("The mail server is not reachable."))
+    assert state_of(Rule.JOBS) == "broken"
+    [listed] = [link for link in links_of(admin, "background_jobs") if "state=given_up" in link]
+    assert f"/admin/webhooks/job/{job}/change/" in page(admin, listed)
+    shown = page(admin, f"/admin/webhooks/job/{job}/change/")
+    assert "The mail server is not reachable." in shown
+    [group] = re.findall(r'href="([^"]+)">All failures with this error', shown)
+    [retry] = re.findall(r'href="([^"]+)">Retry all jobs', page(admin, group))  # step 1
+    [newest] = re.findall(r'name="newest" value="(\d+)"', page(admin, retry))
+    assert "1 job will run again." in admin.post(retry, {"action": "retry", "newest": newest}, follow=True).text
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_jobs SET status = 'succeeded' WHERE id = %s AND status = 'todo'", [job])
+    assert state_of(Rule.JOBS) == "well"
+
+
+def test_background_job_with_a_permanent_cause_is_discarded(admin: Client) -> None:
+    job = create_job("failed", attempts=4)
+    assert state_of(Rule.JOBS) == "broken"
+    admin.post(f"/admin/webhooks/job/{job}/action/", {"action": "discard"})  # step 2
+    assert state_of(Rule.JOBS) == "well"
+
+
+def test_outdated_event_counts_lead_to_the_job_that_updates_them(admin: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
+    AggregationProgress.objects.create(aggregated_at=timezone.now() - timedelta(minutes=6))
+    alerts.check()
+    assert state_of(Rule.JOBS, after=timedelta(minutes=6)) == "broken"
+    job = create_job("todo", task=aggregate_counts.name, attempts=2)
+    [value] = re.findall(r'<option value="([^"]+)">Count events', page(admin, "/admin/webhooks/job/"))  # step 3
+    assert f"/admin/webhooks/job/{job}/change/" in page(admin, f"/admin/webhooks/job/?task={value}")
+    hourly_counts.aggregate()
+    assert state_of(Rule.JOBS) == "well"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_unavailable_requests(admin: Client, webhook: WebhookClient, database_url: str) -> None:
+    webhook.created(person())
+    page(admin, DASHBOARD)
+    forgotten = psycopg.connect(database_url)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '50ms'")
+        forgotten.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
+        assert {webhook.post(samples.user_event("user.created", person())).status_code for _ in range(3)} == {503}
+        rejection_counter.flush()
+        assert state_of(Rule.UNAVAILABLE) == "broken"
+        shown = page(admin, DASHBOARD)  # step 1
+        assert "The table accounts_user is locked" in shown
+        [pid] = re.findall(r"The database process (\d+) has held the lock", shown)
+        cursor.execute("SELECT pg_terminate_backend(%s)", [int(pid)])
+    forgotten.close()
+    connection.close()
+    cache.delete(recent_operators.LOCKED)
+    assert any("test-delivery" in link for link in links_of(admin, "unavailable_requests"))  # step 4
+    webhook.created(person())
+    assert state_of(Rule.UNAVAILABLE, after=timedelta(seconds=40)) == "well"
 
 
 def test_diagnostics(admin: Client) -> None:

@@ -111,7 +111,14 @@ def test_notification_of_a_manual_resolution_is_sent_while_users_are_locked(
         assert f"Resolved by {name} at" in receiver.messages[-1]["message"]
 
 
-LOCKED_TABLES = (*TABLES, "accounts_user", "accounts_identityconflict", "webhooks_alert", "webhooks_eventcount")
+LOCKED_TABLES = (
+    *TABLES,
+    "accounts_user",
+    "procrastinate_workers",
+    "accounts_identityconflict",
+    "webhooks_alert",
+    "webhooks_eventcount",
+)
 
 
 @pytest.mark.parametrize("table", LOCKED_TABLES)
