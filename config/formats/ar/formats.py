@@ -4,3 +4,5 @@ DATE_FORMAT = "j F Y"
 TIME_FORMAT = "H:i"
 DATETIME_FORMAT = "j M Y H:i"
 SHORT_DATETIME_FORMAT = "j M Y H:i:s"
+#: The separators that Unicode's CLDR uses with Western digits.
+DECIMAL_SEPARATOR, THOUSAND_SEPARATOR, NUMBER_GROUPING = ".", ",", 3

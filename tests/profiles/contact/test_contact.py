@@ -11,7 +11,7 @@ import time_machine
 from django.core import checks, mail
 from django.core.mail.backends.smtp import EmailBackend
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -61,6 +61,26 @@ def deliver() -> list[mail.EmailMessage]:
         assert set(job.args) == {"message_id"}
         emails.mail_contact_message(**job.args)
     return list(mail.outbox)
+
+
+@pytest.mark.parametrize(
+    ("page_language", "subject"),
+    (
+        ("de", "Vera Visitor hat Ihnen eine Nachricht gesendet: An app for my shop"),
+        ("", "Vera Visitor sent you a message: An app for my shop"),
+        ("pl", "Vera Visitor sent you a message: An app for my shop"),
+    ),
+)
+def test_email_is_in_the_language_of_the_page(
+    olive: BuilderProfile, vera: User, page_language: str, subject: str
+) -> None:
+    """The sender's language does not matter, and the message stays as written."""
+    BuilderProfile.objects.update(page_language=page_language)
+    signed_in(vera).post(URL, TYPED, headers={"accept-language": "ar"})
+    translation.activate("en")
+    [email] = deliver()
+    assert email.subject == subject
+    assert "Can you build it?" in email.body
 
 
 # --- The page ---
