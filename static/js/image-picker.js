@@ -39,20 +39,23 @@ function setCrop(form, values) {
 async function show(form) {
   const file = form.elements.image.files[0];
   bitmaps.delete(form);
-  setCrop(form, null);
   if (file) await createImageBitmap(file).then((bitmap) => bitmaps.set(form, bitmap), () => {});
   draw(form);
 }
 
+// A form with errors still has the chosen file and the crop.
 function prepare(root) {
   for (const crop of root.querySelectorAll?.("[data-crop]") ?? []) {
-    crop.querySelector("[data-crop-help]").hidden = false;
-    crop.querySelector("[data-crop-reset]").hidden = false;
+    for (const part of crop.querySelectorAll("[data-crop-help], [data-crop-reset]")) part.hidden = false;
+    const form = crop.closest("form");
+    if (!bitmaps.has(form)) show(form);
   }
 }
 
 document.addEventListener("change", ({ target }) => {
-  if (target.type === "file" && cropOf(target.form)) show(target.form);
+  if (target.type !== "file" || !cropOf(target.form)) return;
+  setCrop(target.form, null);
+  show(target.form);
 });
 
 document.addEventListener("input", ({ target }) => {

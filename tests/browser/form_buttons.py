@@ -44,7 +44,7 @@ def expect_button_in_view(page: Page, form: Locator) -> None:
     for width, height in WINDOWS:
         page.set_viewport_size({"width": width, "height": height})
         page.evaluate("window.scrollTo(0, 0)")
-        form.locator(FIELDS).last.evaluate("(field) => { field.blur(); field.focus() }")
+        form.locator(FIELDS).filter(visible=True).last.evaluate("(field) => { field.blur(); field.focus() }")
         expect(button, f"{width}×{height}: {page.url}").to_be_in_viewport(ratio=1)
         is_on_top = """(button) => {
             const { x, y, width, height } = button.getBoundingClientRect();

@@ -5,6 +5,7 @@ This is not part of the tests, because the performance score depends on the load
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, running_site(Path(folder), DEMO_CONTENT="1") as site:
         # Pages without a headline have noindex.
         wait_until(lambda: "noindex" not in read(site, PAGES["builder"]), "the demo builder has no headline", 180)
-        for name, path in PAGES.items():
+        for name, path in (PAGES | {"project": project_path(site)}).items():
             for preset in ("", "desktop"):
                 scores = audit(f"http://127.0.0.1:{site.port}{path}", preset)
                 is_too_low |= any(scores[category] < minimum for category, minimum in MIN_SCORES.items())
@@ -41,6 +42,13 @@ def main() -> int:
 def read(site: Site, path: str) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{site.port}{path}", timeout=10) as response:
         return str(response.read().decode())
+
+
+def project_path(site: Site) -> str:
+    """Return the path of a demo project's page, which contains the project's ID."""
+    pattern = re.compile(r'href="(/builders/[^"]+/work/[^"]+/)"')
+    wait_until(lambda: pattern.search(read(site, PAGES["builder"])) is not None, "no demo project", 180)
+    return str(pattern.findall(read(site, PAGES["builder"]))[0])
 
 
 def audit(url: str, preset: str) -> dict[str, float]:
