@@ -59,7 +59,7 @@ REFUSALS: dict[str, tuple[str | Promise, str | Promise]] = {
     ),
     "unavailable": (
         gettext_lazy("The delivery was valid, but the database could not store it."),
-        gettext_lazy("Follow the runbook Requests are answered with 503."),
+        gettext_lazy("Follow the runbook Deliveries are answered with 503."),
     ),
 }
 #: The same for responses that are not from the endpoint, by status or by its first digit.
