@@ -47,7 +47,8 @@ def run(folder: Path) -> int:
     try:
         with running_cluster(folder, int(os.environ.get("PORT") or DEFAULT_PORT)) as cluster:
             print(
-                f"The site is at {cluster.url}/ with a self-signed certificate. Logs are in {folder}. Stop with Ctrl-C."
+                f"The site is at {cluster.url}/ with a self-signed certificate. Logs are in {folder}. Stop with Ctrl-C.",
+                flush=True,
             )
             while True:
                 cluster.supervise(60)

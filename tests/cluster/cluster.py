@@ -23,7 +23,7 @@ from tests.faults.stack import NEVER, SUPERVISE_EVERY_S, WEB, WORKER, Database, 
 from tests.helpers import pgbouncer, tokens
 from tests.helpers.mail_server import mail_server
 from tests.helpers.processes import free_port
-from tests.helpers.replica import create_replica
+from tests.helpers.replica import create_replica, documented
 from tests.helpers.tcp_proxy import TcpProxy
 from tests.settings import SECRET
 
@@ -84,7 +84,7 @@ class Cluster:
         replica = primary.removesuffix("app") + "app_replica"
         return {"DATABASE_URL": primary, "DATABASE_REPLICA_URL": replica, "DATABASE_POOLER": "transaction"}
 
-    def execute(self, statement: str) -> None:
+    def execute(self, statement: str | bytes) -> None:
         """Run a statement on the primary."""
         self.primary.execute(statement)
 
@@ -110,7 +110,7 @@ class Cluster:
 
     def promote(self) -> None:
         """Make the replica the primary, and move the primary's address to it."""
-        self.replica.execute("SELECT pg_promote()")
+        self.replica.execute(documented("pg_promote"))
         self.primary, self.replica = self.replica, self.primary
         self.address.redirect([socket_of(self.primary)])
 

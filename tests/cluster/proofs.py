@@ -17,7 +17,7 @@ from tests.faults import verdict
 from tests.faults.sender import Sender
 from tests.faults.stack import Database, Service
 from tests.faults.workload import Message, messages
-from tests.helpers.replica import wait_until_replayed
+from tests.helpers.replica import documented, wait_until_replayed
 from webhooks.models import WebhookEvent
 
 PATHS = ("/", "/builders/", "/builders/?q=python", "/sitemap.xml")
@@ -67,8 +67,9 @@ class Proofs:
 
     def synchronous_promotion(self) -> None:
         cluster = self.cluster
-        cluster.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        cluster.execute("SELECT pg_reload_conf()")
+        cluster.execute(documented("ALTER SYSTEM"))
+        cluster.execute(documented("pg_reload_conf"))
+        cluster.execute(documented("FROM pg_stat_replication"))
         new = self.new_messages(200)
         sender = self.start_sender(new)
         cluster.supervise(4)

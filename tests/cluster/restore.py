@@ -19,7 +19,7 @@ from tests.faults.sender import Sender, connect_to
 from tests.faults.stack import WEB, WORKER, Database, Service
 from tests.faults.workload import Message
 from tests.helpers.processes import free_port
-from tests.helpers.replica import PASSWORD, ROLE, base_backup
+from tests.helpers.replica import base_backup
 
 EVENTS = 40
 TABLES = ("webhooks_webhookevent", "accounts_user", "profiles_builderprofile", "audit_auditlog", "audit_auditseal")
@@ -30,7 +30,7 @@ def prove_restore(proofs: Proofs) -> None:
     cluster = proofs.cluster
     proofs.deliver(proofs.new_messages(EVENTS))
     folder = cluster.folder / "restored"
-    base_backup(folder, f"host=127.0.0.1 port={cluster.address.port} user={ROLE} password={PASSWORD}")
+    base_backup(folder, cluster.address.port)
     proofs.deliver(proofs.new_messages(EVENTS))
     proofs.connect()
     cluster.wait(lambda: not verdict.unfinished_work(), "the audit log was not sealed")

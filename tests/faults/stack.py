@@ -104,7 +104,7 @@ class Database:
         """End all other sessions properly, like an administrator or a failover."""
         self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()")
 
-    def execute(self, statement: str) -> None:
+    def execute(self, statement: str | bytes) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement)
 

@@ -1,17 +1,24 @@
 """A streaming replica of an embedded PostgreSQL."""
 
 import os
+import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 
+from config.environment import BASE_DIR
 from local.stack import server_user
 from local.stack.folders import make_folder
 from local.stack.postgres import EmbeddedPostgres, installation
 from tests.helpers.processes import wait_until
 
-ROLE, PASSWORD = "replicator", "password-of-the-replicator"
+PAGE = BASE_DIR / "docs" / "deploy" / "replica.md"
+#: As in the page.
+PASSWORD = "password-of-the-replicator"
+#: Options of the command in the page that only a replica needs. A backup is copied without them.
+COPY_OPTIONS = ("--slot", "--write-recovery-conf")
 
 
 def create_replica(primary: EmbeddedPostgres, folder: Path, port: int, **settings: str | int) -> EmbeddedPostgres:
@@ -21,19 +28,34 @@ def create_replica(primary: EmbeddedPostgres, folder: Path, port: int, **setting
         port: a port of this machine that is forwarded to the primary's socket.
         settings: PostgreSQL settings of the replica.
     """
-    _create_role(primary)
-    base_backup(folder, f"host=127.0.0.1 port={port} user={ROLE} password={PASSWORD}", "--write-recovery-conf")
+    with psycopg.connect(primary.url, autocommit=True) as connection, suppress(psycopg.errors.DuplicateObject):
+        connection.execute(documented("CREATE ROLE"))  # A promoted replica already has the role, but no slot.
+    with psycopg.connect(primary.url, autocommit=True) as connection:
+        connection.execute(documented("pg_create_physical_replication_slot"))
+    base_backup(folder, port, "--slot=replica_1", "--write-recovery-conf")
     return EmbeddedPostgres(folder, **settings)
 
 
-def base_backup(folder: Path, connection: str, *options: str) -> None:
-    """Copy a running server's data to a new folder for EmbeddedPostgres."""
+def base_backup(folder: Path, port: int, *options: str) -> None:
+    """Copy a running server's data to a new folder for EmbeddedPostgres, with the command in docs/deploy/replica.md."""
     data = make_folder(folder) / "postgres"
-    program = str(installation() / "bin" / "pg_basebackup")
-    command = [program, "-d", connection, "-D", str(data), "--checkpoint=fast", *options]
-    subprocess.run(command, check=True, capture_output=True)
+    [line] = re.findall(r"^ *(pg_basebackup .*)$", PAGE.read_text(), re.MULTILINE)
+    changed = {"--host": "127.0.0.1", "--port": str(port), "--pgdata": str(data)}
+    words = [
+        f"{name}={changed.get(name, value)}" if value else name for name, _, value in map(_parts, line.split()[1:])
+    ]
+    command = [str(installation() / "bin" / "pg_basebackup"), *(w for w in words if _parts(w)[0] not in COPY_OPTIONS)]
+    environ = os.environ | {"PGPASSWORD": PASSWORD}
+    subprocess.run([*command, *options], check=True, capture_output=True, env=environ)
     for path in (data, *data.rglob("*")):
         os.chown(path, server_user.server_uid(), -1, follow_symlinks=False)
+
+
+def documented(text: str) -> bytes:
+    """Return the only SQL statement in docs/deploy/replica.md that contains a text."""
+    blocks: list[str] = re.findall(r"^ *```sql\n(.*?)^ *```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    [statement] = [each for block in blocks for each in block.split(";") if text in each]
+    return statement.strip().encode()
 
 
 def wait_until_replayed(primary_url: str, replica_url: str) -> None:
@@ -47,7 +69,5 @@ def wait_until_replayed(primary_url: str, replica_url: str) -> None:
         wait_until(lambda: replica.execute(has_replayed, [position]).fetchone() == (True,), "the replica is behind")
 
 
-def _create_role(primary: EmbeddedPostgres) -> None:
-    with psycopg.connect(primary.url, autocommit=True) as connection:
-        if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone() is None:
-            connection.execute(f"CREATE ROLE {ROLE} LOGIN REPLICATION PASSWORD '{PASSWORD}'")
+def _parts(word: str) -> tuple[str, str, str]:
+    return word.partition("=")
