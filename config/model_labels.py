@@ -8,8 +8,10 @@ from typing import Any
 
 from django.apps import apps
 from django.db.models import Field, IntegerChoices, TextChoices
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
+#: Strings of the admin that Django marks, but has not translated into every language yet.
+NEW_IN_DJANGO = (gettext_noop("Run"), gettext_noop("Pagination %(name)s"), gettext_noop("- Select an option -"))
 APPS = ("audit", "accounts", "profiles", "webhooks")
 #: The English text of each label.
 texts: dict[str, None] = {}

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from core.times import start_of_hour
 from webhooks.models import EventTiming, WebhookEvent
@@ -15,7 +16,12 @@ from webhooks.monitoring.dashboard_query import DashboardCounts
 State = WebhookEvent.State
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 #: All periods except the first start at a whole hour, because older events are counted by the hour.
-PERIODS = {"1 h": HOUR, "24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY}
+PERIODS = {
+    gettext_noop("1 h"): HOUR,
+    gettext_noop("24 h"): DAY,
+    gettext_noop("7 d"): 7 * DAY,
+    gettext_noop("30 d"): 30 * DAY,
+}
 PERCENTILES = (0.5, 0.95, 0.99)
 #: Table rows. Each key is also the name of an icon.
 ROW_LABELS = {
