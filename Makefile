@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run manage test check smoke fuzz oracle monitoring browser-test alarms screenshots lighthouse docs bench format migrations messages
-.PHONY: cluster faults requirements clean
+.PHONY: cluster faults image requirements clean
 
 # Each candidate is executed, because pyenv has shims for versions that are not installed.
 # To choose one yourself: make run PYTHON=/path/to/python3.13

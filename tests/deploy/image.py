@@ -8,6 +8,7 @@ It needs root, because it mounts the image read-only and runs its processes with
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,11 +78,15 @@ class Image:
 
 
 @pytest.fixture(scope="module")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url() -> Iterator[str]:
     """A PostgreSQL that listens on a port, as one in another container would."""
-    folder, port, binaries = tmp_path_factory.mktemp("postgres"), free_port(), installation() / "bin"
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
+    # pytest's folders belong to the user of the tests, and the server has another user.
+    with tempfile.TemporaryDirectory(prefix="image-", ignore_cleanup_errors=True) as folder:
+        yield from _serve(Path(folder))
+
+
+def _serve(folder: Path) -> Iterator[str]:
+    port, binaries = free_port(), installation() / "bin"
     os.chown(folder, 65534, 65534)
     as_nobody: list[str | Path] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
     data = folder / "data"
