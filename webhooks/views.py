@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Svix accepts messages of up to about 350 kB. User events are 2 to 6 kB.
 MAX_BODY_BYTES = 512 * 1024
+#: Senders other than Svix, which has its own schedule, should wait this long after a 503 response.
+RETRY_AFTER_S = "5"
 #: The signature is not stored: it has been verified and is not needed again.
 STORED_HEADERS = (
     "User-Agent",
@@ -61,7 +63,7 @@ def receive(request: HttpRequest) -> HttpResponseBase:
     except Unavailable as error:
         _count(request, error.cause)
         log.error("A webhook could not be stored (%s); Svix will send it again: %s", error.cause, error)
-        return JsonResponse({"error": "unavailable"}, status=503)
+        return JsonResponse({"error": "unavailable"}, status=503, headers={"Retry-After": RETRY_AFTER_S})
     return JsonResponse({"outcome": outcome})
 
 

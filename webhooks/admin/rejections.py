@@ -41,6 +41,7 @@ MEANINGS: dict[str, str | Promise] = {
     "not_configured": gettext_lazy("CLERK_WEBHOOK_SECRET is not set or not valid, so nothing can be verified."),
     "locked_row": gettext_lazy("Answered with 503: another transaction locked the row for longer than three seconds."),
     "pool_exhausted": gettext_lazy("Answered with 503: every database connection of the process was in use."),
+    "disk_full": gettext_lazy("Answered with 503: the disk of the database is full."),
     "database_away": gettext_lazy("Answered with 503: the database could not be reached."),
 }
 OTHER = gettext_lazy("Another reason.")

@@ -16,7 +16,7 @@ from webhooks.inbox.background_counts import BackgroundCounter
 MAX_SAMPLES, MAX_AGE_DAYS = 100, 30
 MAX_SIZE = 2**63 - 1
 #: The delivery was valid and is answered with 503; see webhooks.inbox.unavailable.
-UNAVAILABLE = ("locked_row", "pool_exhausted", "database_away")
+UNAVAILABLE = ("locked_row", "pool_exhausted", "disk_full", "database_away")
 #: Causes with a counter. Any other cause is counted as "other", so that the table cannot grow.
 CAUSES = (
     *("bad_signature", "stale_timestamp", "future_timestamp", "missing_headers", "malformed_headers"),

@@ -14,7 +14,7 @@ class Unavailable(Exception):
     """The delivery could not be stored, and the sender has to retry.
 
     Attributes:
-        cause: `locked_row`, `pool_exhausted` or `database_away`.
+        cause: `locked_row`, `pool_exhausted`, `disk_full` or `database_away`.
     """
 
     def __init__(self, error: Exception) -> None:
@@ -25,6 +25,8 @@ class Unavailable(Exception):
 def _cause(error: BaseException | None) -> str:
     if isinstance(error, errors.LockNotAvailable):
         return "locked_row"
+    if isinstance(error, errors.DiskFull):
+        return "disk_full"
     if isinstance(error, PoolTimeout | TooManyRequests) and _all_connections_exist():
         return "pool_exhausted"
     return "database_away"

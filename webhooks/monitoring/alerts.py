@@ -55,12 +55,12 @@ def check() -> list[Alert]:
     Returns:
         The alerts that are open now.
     """
+    _attempt(partial(worker_starts.record, timezone.now()))
     health = measure(_isolated)
     for rule in _changing_rules(health):
         if timezone.now() - health.at > REMEASURE_AFTER:
             health = measure(_isolated)
         _attempt(partial(_evaluate, rule, RULES[rule], health))
-    _attempt(partial(worker_starts.record, health.at))
     notifications.send_due()
     return list(Alert.objects.open())
 

@@ -26,17 +26,19 @@ class WorkerStarts(NamedTuple):
         last_at: when the last start was detected.
         last_gap: the time between the last two detections.
         unchanged_since: when a start was last detected, also before WINDOW, or when the rules were first evaluated.
+        checked_at: when the rules were last evaluated.
     """
 
     number: int
     last_at: datetime | None
     last_gap: timedelta
     unchanged_since: datetime
+    checked_at: datetime | None
 
 
 def record(now: datetime) -> None:
     """Store the evaluation time and the latest worker ID."""
-    samples, latest = _read()
+    samples, latest, _checked_at = _read()
     if not samples or samples[-1][1] != latest:
         samples.append((now, latest))
     # The newest sample before the window is the baseline.
@@ -47,23 +49,23 @@ def record(now: datetime) -> None:
 
 def recent(now: datetime) -> WorkerStarts:
     """Return the starts within WINDOW. Executes one statement."""
-    samples, latest = _read()
+    samples, latest, checked_at = _read()
     unchanged_since = samples[-1][0] if samples and samples[-1][1] == latest else now
     samples.append((now, latest))
     earlier = [number for at, number in samples if at <= now - WINDOW] or [samples[0][1]]
     changes = [at for (_, before), (at, after) in pairwise(samples) if before != after]
     # A restored database can have a lower ID.
     last_gap = changes[-1] - changes[-2] if len(changes) > 1 else timedelta(0)
-    return WorkerStarts(max(latest - earlier[-1], 0), max(changes, default=None), last_gap, unchanged_since)
+    return WorkerStarts(max(latest - earlier[-1], 0), max(changes, default=None), last_gap, unchanged_since, checked_at)
 
 
-def _read() -> tuple[list[tuple[datetime, int]], int]:
-    """Return the stored samples, oldest first, and the current latest worker ID."""
+def _read() -> tuple[list[tuple[datetime, int]], int, datetime | None]:
+    """Return the stored samples, oldest first, the current latest worker ID, and the last evaluation time."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT (SELECT worker_starts FROM webhooks_alertcheck WHERE id = 1),
-                CASE WHEN is_called THEN last_value ELSE 0 END FROM procrastinate_workers_id_seq"""
+            """SELECT worker_starts, checked_at, CASE WHEN is_called THEN last_value ELSE 0 END
+                FROM procrastinate_workers_id_seq LEFT JOIN webhooks_alertcheck ON webhooks_alertcheck.id = 1"""
         )
-        text, latest = cursor.fetchone()
+        text, checked_at, latest = cursor.fetchone()
     found = json.loads(text or "[]")
-    return [(at, number) for stored, number in found if (at := parse_datetime(stored))], int(latest)
+    return [(at, number) for stored, number in found if (at := parse_datetime(stored))], int(latest), checked_at

@@ -20,7 +20,7 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
-from webhooks.models import AggregationProgress, Alert, EventCount, RejectionCount, WebhookEvent
+from webhooks.models import AggregationProgress, Alert, AlertCheck, EventCount, RejectionCount, WebhookEvent
 from webhooks.monitoring import alerts, dashboard, hourly_counts, overall_status, rules, worker_starts
 from webhooks.monitoring.health import measure
 
@@ -100,6 +100,7 @@ def test_status_reports_missing_worker() -> None:
 def test_status_reports_stale_counts() -> None:
     event(NOW - MINUTE)
     worker_starts.record(NOW - 6 * MINUTE)
+    AlertCheck.objects.update(checked_at=NOW + 6 * MINUTE)
     assert "out of date" in status_text()
     aggregate(NOW)
     assert "out of date" not in status_text()

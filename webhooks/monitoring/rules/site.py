@@ -23,6 +23,8 @@ MIN_STARTS, STARTS_PER_WORKER = 4, 2
 ALIVE_WITHIN = timedelta(seconds=10)
 #: Workers that have not restarted for this time, and for this many times the last gap between starts, are stable again.
 STABLE_AFTER, STABLE_GAPS = timedelta(seconds=40), 2.5
+#: The rules are evaluated every 15 seconds, or every few minutes if the database is slow to answer.
+UNCHECKED_AFTER = timedelta(minutes=5)
 #: Jobs that should have started this long ago are a problem, although a worker is running.
 MAX_OVERDUE = timedelta(minutes=15)
 
@@ -34,9 +36,26 @@ def worker_gone(health: Health) -> Signal:
         text = _("Queue workers have started %(starts)d times within ten minutes. They probably crash.")
         starts = health.worker_starts.number
         return broken(text % {"starts": starts}, starts, title=_("Workers keep restarting"), causes=["restarts"])
+    if running and _is_unchecked(health):
+        text = _(
+            "The alert rules have not been evaluated for %d minutes, although a worker is running. "
+            "The database may be unable to store data."
+        )
+        age = minutes(health.at - (health.worker_starts.checked_at or health.at))
+        return broken(text % age, age, title=_("Alerts are not checked"), causes=["not_checked"])
     if running:
         return well(ngettext("%d worker is running.", "%d workers are running.", running) % running)
     return broken(_("No queue worker is running. Overdue jobs: %d.") % health.overdue_jobs, 1, causes=["no_worker"])
+
+
+def _is_unchecked(health: Health) -> bool:
+    """Return whether the result of an evaluation could not be stored for a while, for example because the disk is full.
+
+    The evaluation itself stores its time first, so only other readers of the signals find an old time.
+    """
+    starts = health.worker_starts
+    last_at = max(filter(None, [starts.checked_at, starts.unchanged_since]))
+    return starts.checked_at is not None and health.at - last_at > UNCHECKED_AFTER
 
 
 def _keeps_restarting(health: Health) -> bool:
