@@ -15,8 +15,9 @@ PAGE_MIX = ((0.7, 5.5), (0.2, 14.75), (0.1, 19.0))
 #: Measured CPU time in ms for an event over HTTP with 16 connections, and PostgreSQL's part of it in batches.
 EVENT_MS, EVENT_POSTGRES_MS = 2.9, 0.46
 #: Measured bytes with indexes, from 11,400 events of `make faults`: payload, other parts of the event, audit rows.
-PAYLOAD, EVENT, AUDIT = 1120, 800, 1660
-USER, BUILDER = 600, 3700
+PAYLOAD, EVENT, AUDIT = 1120, 1140, 1660
+#: From 5,500 users of `make faults`, and from 2,000 complete builder pages of a benchmark.
+USER, BUILDER = 660, 7300
 #: Months for which payloads are kept (PAYLOAD_RETENTION_DAYS=90).
 PAYLOAD_MONTHS = 3
 

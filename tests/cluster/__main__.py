@@ -20,11 +20,12 @@ DEFAULT_PORT = 8443
 
 def main() -> int:
     arguments = parse_arguments()
+    port = int(os.environ.get("PORT") or DEFAULT_PORT)  # the test settings clear the variable
     folder = Path(tempfile.mkdtemp(prefix="buildappswith-cluster-"))
     os.environ |= {"DATABASE_URL": "postgresql://nobody@/nothing?host=/nowhere", "DATABASE_POOLER": ""}
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     django.setup()
-    exit_code = test(folder, is_short=arguments.short) if arguments.test or arguments.short else run(folder)
+    exit_code = test(folder, is_short=arguments.short) if arguments.test or arguments.short else run(folder, port)
     if exit_code:
         print(f"Logs: {folder}")
     else:
@@ -39,13 +40,13 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(folder: Path) -> int:
+def run(folder: Path, port: int) -> int:
     """Keep the cluster running until a stop signal arrives."""
     from tests.cluster.cluster import running_cluster
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with running_cluster(folder, int(os.environ.get("PORT") or DEFAULT_PORT)) as cluster:
+        with running_cluster(folder, port) as cluster:
             print(
                 f"The site is at {cluster.url}/ with a self-signed certificate. Logs are in {folder}. Stop with Ctrl-C.",
                 flush=True,
