@@ -227,6 +227,7 @@ def send(page: Page, count: int, writer: psycopg.Connection) -> None:
 
 def warm_up(page: Page) -> None:
     """Request each page once, because the cold pages have changed all builders, and note the new ETags."""
+    page.site.connection.close()  # gunicorn may have closed it while other pages were measured
     responses = [(url, headers, page.site.get(url, headers)) for url, headers in page.requests]
     if page.status == 304:
         page.requests = [
