@@ -75,7 +75,8 @@ class Edge:
     def connect(self) -> http.client.HTTPConnection:
         connection = http.client.HTTPSConnection(HOST, self.port, timeout=TIMEOUT_S, context=self._context)
         # Python does not resolve *.localhost.
-        connection._create_connection = self._open  # type: ignore[attr-defined]
+        internals: Any = connection
+        internals._create_connection = self._open
         return connection
 
     def status(self, path: str) -> int:

@@ -84,7 +84,7 @@ def is_public(row: BuilderProfile | Project) -> bool:
 
 
 def image_of(row: BuilderProfile | Project) -> Any:
-    return row.image if isinstance(row, BuilderProfile) else row.images.first().image  # type: ignore[union-attr]
+    return row.image if isinstance(row, BuilderProfile) else row.images.all()[0].image
 
 
 def delete_project(browser: Client, project: Project, capture: DjangoCaptureOnCommitCallbacks) -> Any:
