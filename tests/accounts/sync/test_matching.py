@@ -328,7 +328,9 @@ class TestAdmin:
         browser, pk = signed_in(adam), conflict().pk
         page = browser.get(f"/admin/accounts/identityconflict/{pk}/change/").content.decode()
         assert "not verified in Clerk" in page
-        assert [label in page for label in ("Link</button>", "Move profile</button>", "Keep separate</button>")] == [
+        assert [
+            label in page for label in ("Link accounts</button>", "Move profile</button>", "Keep separate</button>")
+        ] == [
             True,
             False,
             True,
