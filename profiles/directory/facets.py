@@ -112,14 +112,18 @@ _RATE_EXPLANATION = _(
     "Rates are compared in US dollars at approximate exchange rates. Builders without a rate are not shown."
 )
 BEST = "best"
+LOWEST_RATE = "rate-low"
 SORTS = {
     BEST: Sort(
         _("Best match"),
-        _("Featured first, then tier, completeness and recent activity. When you search, matching names come first."),
+        _(
+            "Featured first, then tier, completeness and recent activity. When you search, matching names and main "
+            "skills come first."
+        ),
         ("score", "id"),
     ),
     "newest": Sort(_("Newest"), _("Builders who joined most recently come first."), ("id",)),
-    "rate-low": Sort(
+    LOWEST_RATE: Sort(
         _("Lowest rate"), _RATE_EXPLANATION, ("rate_usd", "id"), descending=False, required_field="rate_usd"
     ),
     "rate-high": Sort(_("Highest rate"), _RATE_EXPLANATION, ("rate_usd", "id"), required_field="rate_usd"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from profiles.directory.facets import LOWEST_RATE
+
 
 @dataclass(frozen=True, slots=True)
 class Hint:
@@ -24,7 +26,7 @@ class Hint:
     text: str = field(default="", compare=False)
 
 
-_LOWEST_RATE = Hint(_("Sort by lowest rate"), sort="rate-low")
+_LOWEST_RATE = Hint(_("Sort by lowest rate"), sort=LOWEST_RATE)
 _AVAILABLE = Hint(_("Only available builders"), filter=("availability", "available"))
 _EXPERTS = Hint(_("Only experts"), filter=("tier", "3"))
 _HINTS = {

@@ -1,15 +1,27 @@
-"""Rank builders that match synonyms or only some of the search words."""
+"""Rank builders by how well they match the search words.
 
-from collections.abc import Sequence
+Builders list their most important skills and domains first, so an early match counts more than a late one.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from profiles.directory import results
+from profiles.directory.facets import LOWEST_RATE
+from profiles.directory.indexing import AVAILABILITY_SCORES
 from profiles.directory.query import DirectoryQuery
 from profiles.directory.results import Row, Sample
 from profiles.directory.terms import term_key
 from profiles.directory.understanding import Concept, Understanding
+from profiles.models import Availability
 
+#: Points for a matching skill or domain by its position in the builder's list. Later positions get 1 point.
+SKILL_POINTS, DOMAIN_POINTS = (4, 3, 2), (3, 2)
+#: Points for words that match as typed, compared with a synonym.
+WORD_POINTS = 2
+#: Number of matches, in directory order, that are ranked for the first page.
+MAX_RANKED = 100
 #: Concepts with fewer matches in the scanned rows are also looked up in the index.
 MIN_SCANNED = 24
 
@@ -22,24 +34,49 @@ class _Ranked(NamedTuple):
     points: list[int]
 
     def position(self, understood: Understanding) -> tuple[int, int, int]:
-        return -sum(self.points) - skill_points(self.row, understood), -self.score, -self.row.id
+        return -WORD_POINTS * sum(self.points) - focus_points(self.row, understood), -self.score, -self.row.id
 
 
-def skill_points(row: Row, understood: Understanding) -> int:
-    """Return one point for each concept that matches one of the builder's skills, directly or as a synonym."""
-    keys = set(map(term_key, row.skills))
-    return sum(not keys.isdisjoint(concept.skills) for concept in understood.concepts)
+def focus_points(row: Row, understood: Understanding) -> int:
+    """Return points for each concept that is one of the builder's skills or domains, directly or as a synonym."""
+    skills = list(map(term_key, row.skills))
+    return sum(
+        max(_points(skills, concept.skills, SKILL_POINTS), _points(row.domains, concept.domains, DOMAIN_POINTS))
+        for concept in understood.concepts
+    )
+
+
+def _points(listed: Sequence[str], wanted: Collection[str], points: Sequence[int]) -> int:
+    """Return the points for the first wanted entry, and one more for each further one."""
+    positions = [i for i, entry in enumerate(listed) if entry in wanted]
+    if not positions:
+        return 0
+    return (points[positions[0]] if positions[0] < len(points) else 1) + len(positions) - 1
+
+
+def _preference(row: Row, understood: Understanding) -> tuple[int, float]:
+    """Return the order of equally good matches: available builders first, then low rates if the text asks for them."""
+    availability = row.availability if row.available_for_hire else Availability.UNAVAILABLE
+    by_rate = any(hint.sort == LOWEST_RATE for hint in understood.hints)
+    rate = float("inf") if row.rate_usd is None else row.rate_usd
+    return -AVAILABILITY_SCORES[availability], rate if by_rate else 0
 
 
 def best_first(literal: Sample, broad: Sample, understood: Understanding) -> list[int]:
-    """Return the IDs of builders who match all words as typed or list a synonym as a skill, best matches first.
+    """Return the IDs of the first matches in directory order, best matches first.
 
-    All other builders match only a domain or a synonym elsewhere on the page.
+    Builders who match all words as typed come before those who match a synonym. Builders without points keep their
+    position in the directory.
     """
     typed = {row.id for row in literal.rows}
-    rows = {row.id: row for row in (*literal.rows, *broad.rows)}
-    points = {pk: 2 * (pk in typed) + skill_points(row, understood) for pk, row in rows.items()}
-    return sorted((pk for pk in points if points[pk]), key=lambda pk: -points[pk])
+    rows = {row.id: row for row in (*literal.rows[:MAX_RANKED], *broad.rows[:MAX_RANKED])}
+    focus = {pk: focus_points(row, understood) for pk, row in rows.items()}
+    keys = {
+        pk: (pk not in typed, -focus[pk], *(_preference(row, understood) if focus[pk] else (0, 0)))
+        for pk, row in rows.items()
+        if focus[pk] or pk in typed
+    }
+    return sorted(keys, key=keys.__getitem__)
 
 
 def rank(query: DirectoryQuery, understood: Understanding) -> tuple[Sample, list[Concept]]:

@@ -99,15 +99,19 @@ def _find_all_words(query: DirectoryQuery, understood: Understanding, size: int)
     literal = replace(query, conditions=understood.literal)
     broad = replace(query, conditions=understood.broad)
     queries = [literal, broad] if understood.has_synonyms else [literal]
-    first_pages = [each.first_page for each in queries] if query.after and understood.has_synonyms else []
+    first_pages = [each.first_page for each in queries] if query.after and understood.concepts else []
     names = find_by_name(literal)
     samples = complete([*queries, *first_pages], scan([*queries, *first_pages]), size + len(names) + 1)
     literal_on_first_page, broad_on_first_page = samples[-len(queries)], samples[-1]
-    if not understood.has_synonyms or len(literal_on_first_page.rows) >= PAGE_SIZE:
-        return Found(literal, understood, Match.ALL_WORDS, samples[0], names)
-    first = names + ranking.best_first(literal_on_first_page, broad_on_first_page, understood)
-    first = list(dict.fromkeys(first))[: size - 1] if query.sort == BEST else []
-    return Found(broad, understood, Match.SYNONYMS, samples[1], first)
+    is_broad = understood.has_synonyms and len(literal_on_first_page.rows) < PAGE_SIZE
+    candidates = broad_on_first_page if is_broad else literal_on_first_page
+    first = []
+    if query.sort == BEST and understood.concepts:
+        ranked = ranking.best_first(literal_on_first_page, candidates, understood)
+        first = list(dict.fromkeys([*names, *ranked]))[: size - 1]
+    if is_broad:
+        return Found(broad, understood, Match.SYNONYMS, samples[1], first)
+    return Found(literal, understood, Match.ALL_WORDS, samples[0], first)
 
 
 def _has_earlier_pages(found: Found) -> bool:

@@ -31,11 +31,13 @@ class Meaning(NamedTuple):
     Attributes:
         labels: display names of the synonyms and domains.
         skills: the term keys of the synonyms, to compare with skills.
+        domains: the domains that the phrase stands for.
     """
 
     tsqueries: tuple[str, ...]
     labels: tuple[str, ...]
     skills: frozenset[str] = frozenset()
+    domains: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,17 @@ def _compile_row(row: SearchSynonym, key: str) -> Meaning:
     phrases = [phrase for phrase in (*row.finds, *others) if terms.term_key(phrase)]
     domains = [domain for domain in row.domains if domain in Domain]
     tsqueries = (*map(_tsquery, phrases), *(quoted(f"/domain/{domain}") for domain in domains))
-    return Meaning(tsqueries, (*row.finds, *map(Domain.label_for, domains)), frozenset(map(terms.term_key, phrases)))
+    labels = (*row.finds, *map(Domain.label_for, domains))
+    return Meaning(tsqueries, labels, frozenset(map(terms.term_key, phrases)), frozenset(domains))
 
 
 def _merge(first: Meaning | None, second: Meaning) -> Meaning:
     if first is None:
         return second
     labels = tuple(dict.fromkeys(first.labels + second.labels))
-    return Meaning(first.tsqueries + second.tsqueries, labels, first.skills | second.skills)
+    return Meaning(
+        first.tsqueries + second.tsqueries, labels, first.skills | second.skills, first.domains | second.domains
+    )
 
 
 def _tsquery(phrase: str) -> str:

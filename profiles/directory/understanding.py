@@ -37,6 +37,7 @@ class Concept:
         broad: also matches synonyms.
         also: the synonyms, for display.
         skills: the term keys of the words and their synonyms, to compare with skills.
+        domains: the domains that the words stand for.
     """
 
     text: str
@@ -45,6 +46,7 @@ class Concept:
     broad: Condition
     also: tuple[str, ...] = ()
     skills: frozenset[str] = frozenset()
+    domains: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,8 @@ def _next_concept(chunks: Sequence[_Chunk], synonyms: Synonyms) -> tuple[int, Co
         if meaning := synonyms.find([word for chunk in phrase for word in chunk.words]):
             concept = _concept(phrase)
             broad = Condition(any_of([concept.literal.tsquery, *meaning.tsqueries]))
-            return length, replace(concept, broad=broad, also=meaning.labels, skills=concept.skills | meaning.skills)
+            skills = concept.skills | meaning.skills
+            return length, replace(concept, broad=broad, also=meaning.labels, skills=skills, domains=meaning.domains)
         if hint := find_hint([word for chunk in phrase for word in chunk.words], _join(phrase)):
             return length, hint
     return 1, None if chunks[0].is_ignored else _concept(chunks[:1])

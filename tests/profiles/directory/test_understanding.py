@@ -336,3 +336,28 @@ class TestLimits:
         BuilderProfileFactory.create_batch(30, headline="Kotlin", domains=["mobile"])
         with django_assert_max_num_queries(max_queries):
             html(client, typed)
+
+
+class TestRanking:
+    def test_early_skills_come_before_late_ones(self) -> None:
+        BuilderProfileFactory.create(
+            user__name="Late", headline="x", skills=["SQL", "HTML", "CSS", "Django"], featured_at=SINCE
+        )
+        BuilderProfileFactory.create(user__name="First", headline="x", skills=["Django"])
+        BuilderProfileFactory.create(user__name="Third", headline="x", skills=["SQL", "HTML", "Django"])
+        assert names("django") == ["First", "Third", "Late"]
+
+    def test_available_builders_come_first_if_the_skills_match_equally(self) -> None:
+        BuilderProfileFactory.create(
+            user__name="Busy", headline="x", skills=["Django"], availability="unavailable", featured_at=SINCE
+        )
+        BuilderProfileFactory.create(user__name="Free", headline="x", skills=["Django"], availability="available")
+        assert names("django") == ["Free", "Busy"]
+
+    def test_cheap_builders_come_first_if_the_text_asks_for_them(self) -> None:
+        BuilderProfileFactory.create(
+            user__name="Dear", headline="x", skills=["Django"], hourly_rate=90, featured_at=SINCE
+        )
+        BuilderProfileFactory.create(user__name="Cheap", headline="x", skills=["Django"], hourly_rate=30)
+        assert names("cheap django") == ["Cheap", "Dear"]
+        assert names("django") == ["Dear", "Cheap"]
