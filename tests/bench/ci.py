@@ -19,9 +19,9 @@ MAX_RATIOS = {
     "builder page, visitor, warm": 2.5,
     "builder page, visitor, cold": 5.0,
     "builder page, unchanged (304)": 1.4,
-    "directory, visitor, warm": 5.4,
-    "directory, visitor, cold": 11.0,
-    "search, visitor": 6.0,
+    "directory, visitor, warm": 6.9,
+    "directory, visitor, cold": 13.0,
+    "search, visitor": 7.4,
 }
 
 
