@@ -17,8 +17,8 @@ GROUPED: dict[str, str | Promise] = {
 
 
 def field_labels() -> dict[str, str | Promise]:
-    """Return labels for all profile fields with a translatable `verbose_name`. Fields without one are internal."""
+    """Return labels for all profile fields whose model defines a translatable name. Fields without one are internal."""
     columns = (*BuilderProfile._meta.concrete_fields, *ClientProfile._meta.concrete_fields)
     return {
-        column.name: column.verbose_name for column in columns if isinstance(column.verbose_name, Promise)
+        column.name: column.verbose_name for column in columns if isinstance(column._verbose_name, Promise)
     } | GROUPED
