@@ -19,6 +19,5 @@ GROUPED: dict[str, str | Promise] = {
 def field_labels() -> dict[str, str | Promise]:
     """Return labels for all profile fields whose model defines a translatable name. Fields without one are internal."""
     columns = (*BuilderProfile._meta.concrete_fields, *ClientProfile._meta.concrete_fields)
-    return {
-        column.name: column.verbose_name for column in columns if isinstance(column._verbose_name, Promise)
-    } | GROUPED
+    names = {column: column.deconstruct()[3].get("verbose_name") for column in columns}
+    return {column.name: name for column, name in names.items() if isinstance(name, Promise)} | GROUPED
