@@ -951,6 +951,19 @@ def test_drift_opens_for_uncorrected_differences(settings: Settings) -> None:
     assert Alert.objects.get().facts == {"reconciliation": run.pk}
 
 
+def test_drift_names_lost_events_beside_uncorrected_differences(settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    for number in range(3):
+        reconciled(number * MINUTE, repaired=min(number, 1), unrepaired=2)
+    assert check_alerts_at(2 * MINUTE) == [Rule.DRIFT]
+    alert = Alert.objects.get()
+    assert alert.summary == (
+        "2 users still differ from Clerk after reconciliation. "
+        "Recent reconciliations corrected 2 users, whose events were probably lost."
+    )
+    assert alert.notified_causes == ["still_differ", "corrected"]
+
+
 def test_drift_opens_when_reconciliation_stops(settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
     Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW)

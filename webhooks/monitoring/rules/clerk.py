@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.clerk.http import SLOW_S, TIMEOUT_S
 from accounts.clerk.outage import MAX_FAILURES
 from accounts.clerk.rate_limiter import FRONTEND, INSTANCE
-from accounts.models import ClerkRateLimit
+from accounts.models import ClerkRateLimit, Reconciliation
 from core.times import minutes
 from webhooks.models import Alert
 from webhooks.monitoring import corrections
@@ -140,13 +140,7 @@ def drift(health: Health) -> Signal:
     if run is None or run.finished_at is None:
         return unknown(_("Users have never been compared with Clerk"))
     if health.uncorrected:
-        report, remaining = health.uncorrected
-        text = ngettext(
-            "%d user still differs from Clerk after reconciliation.",
-            "%d users still differ from Clerk after reconciliation.",
-            remaining,
-        )
-        return broken(text % remaining, remaining, {"reconciliation": report.pk}, causes=["still_differ"])
+        return _uncorrected(health, *health.uncorrected)
     age = minutes(health.at - run.finished_at)
     text = ngettext(
         "Users were last compared with Clerk %d minute ago.", "Users were last compared with Clerk %d minutes ago.", age
@@ -154,6 +148,22 @@ def drift(health: Health) -> Signal:
     if health.at - run.finished_at >= MAX_RECONCILIATION_AGE:
         return broken(text % age, age, causes=["not_compared"])
     return _corrected(health, text % age)
+
+
+def _uncorrected(health: Health, report: Reconciliation, remaining: int) -> Signal:
+    text = ngettext(
+        "%d user still differs from Clerk after reconciliation.",
+        "%d users still differ from Clerk after reconciliation.",
+        remaining,
+    )
+    corrected = _corrected(health, "")
+    summaries = [text % remaining, *([corrected.summary] if corrected.causes else [])]
+    return broken(
+        " ".join(summaries),
+        remaining + corrected.value,
+        corrected.facts | {"reconciliation": report.pk},
+        causes=["still_differ", *corrected.causes],
+    )
 
 
 def _corrected(health: Health, last_comparison: str) -> Signal:
