@@ -31,6 +31,7 @@ OTHER_PROGRAMS = {
     "docker",
     "kubectl",
     "adduser",
+    "certbot",
     "systemd-run",
     "buildah",
     "rclone",

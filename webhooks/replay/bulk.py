@@ -56,7 +56,7 @@ SELECT id FROM (SELECT unnest(event_ids) AS id FROM webhooks_replaybatch WHERE r
 
 
 class ReplayNotStarted(Exception):
-    """A replay could not be started. The message contains the reason for the admin."""
+    """A replay could not be started. The message tells the admin why."""
 
 
 def start(
