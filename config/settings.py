@@ -45,7 +45,7 @@ LOCAL_MODE = boolean("LOCAL_MODE")
 DEBUG = boolean("DEBUG")
 #: Whether this is the site that people use, and not a restored copy or a staging site. Only the live site sends email and
 #: notifications, changes users at Clerk, and deletes orphaned images.
-LIVE_SITE = boolean("LIVE_SITE", default=LOCAL_MODE)
+LIVE_SITE = boolean("LIVE_SITE", default=True)
 SECRET_KEY = required("SECRET_KEY", "the key for Django's signatures, 50 or more random characters")
 #: Earlier keys, whose signatures are still accepted during a rotation.
 SECRET_KEY_FALLBACKS = comma_separated("SECRET_KEY_FALLBACKS")
