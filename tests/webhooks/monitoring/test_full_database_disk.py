@@ -13,7 +13,7 @@ from accounts.clerk import samples
 from tests.helpers.clients import with_password
 from tests.helpers.webhooks import WebhookClient, person
 from webhooks.inbox.rejections import rejection_counter
-from webhooks.models import Alert, RejectionCount, WebhookEvent
+from webhooks.models import Alert, RejectedRequest, RejectionCount, WebhookEvent
 from webhooks.monitoring import alerts, overall_status, rules
 from webhooks.monitoring.health import measure
 from webhooks.monitoring.overall_status import Level
@@ -43,7 +43,15 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def worker() -> None:
+def no_earlier_rejections(transactional_db: None) -> None:
+    """Discard what earlier tests have counted in this process."""
+    rejection_counter.flush()
+    RejectionCount.objects.all().delete()
+    RejectedRequest.objects.all().delete()
+
+
+@pytest.fixture(autouse=True)
+def worker(no_earlier_rejections: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
     with time_machine.travel(timezone.now() - 10 * MINUTE, tick=False):
