@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from accounts.clerk import samples
 from accounts.models import User
+from tests.helpers.locks import short_lock_timeout
 from tests.helpers.webhooks import URL, WebhookClient, new_svix_id, person
 from tests.webhooks.assertions import assert_nothing_stored, assert_rejected
 from webhooks import views
@@ -226,12 +227,8 @@ def test_unreachable_database_returns_503(webhook: WebhookClient, monkeypatch: p
 @pytest.fixture
 def other_connection(database_url: str, transactional_db: None) -> Iterator[psycopg.Connection]:
     """Return another connection that can hold locks. The connection under test waits 50 ms for them."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '50ms'")
-    with psycopg.connect(database_url) as other:
+    with short_lock_timeout(), psycopg.connect(database_url) as other:
         yield other
-    with connection.cursor() as cursor:
-        cursor.execute("RESET lock_timeout")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -16,6 +16,7 @@ from psycopg_pool import PoolTimeout
 from accounts.clerk import samples
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
+from tests.helpers.locks import hold_lock, short_lock_timeout
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.monitoring.test_hourly_counts import NOW
 from webhooks.inbox import background_counts as module
@@ -113,13 +114,8 @@ def test_locked_row_is_counted(
 ) -> None:
     zofia = person()
     webhook.created(zofia)
-    with psycopg.connect(database_url) as other:
-        other.execute("SELECT FROM accounts_user FOR UPDATE")
-        with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '50ms'")
+    with short_lock_timeout(), hold_lock(database_url, "SELECT FROM accounts_user FOR UPDATE"):
         assert webhook.post(samples.user_event("user.updated", zofia.with_changes())).status_code == 503
-        with connection.cursor() as cursor:
-            cursor.execute("RESET lock_timeout")
     counter.flush()
     assert stored_counts() == {"locked_row": 1}
 

@@ -20,6 +20,7 @@ from accounts.sessions import recent_operators
 from config.environment import BASE_DIR
 from tests.helpers.clients import with_password
 from tests.helpers.factories import UserFactory
+from tests.helpers.locks import short_lock_timeout
 from tests.helpers.webhooks import WebhookClient, person
 from tests.journeys.troubles import TROUBLES
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
@@ -195,8 +196,7 @@ def test_unavailable_requests(admin: Client, webhook: WebhookClient, database_ur
     webhook.created(person())
     page(admin, DASHBOARD)
     forgotten = psycopg.connect(database_url)
-    with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '50ms'")
+    with short_lock_timeout(), connection.cursor() as cursor:
         forgotten.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
         assert {webhook.post(samples.user_event("user.created", person())).status_code for _ in range(3)} == {503}
         rejection_counter.flush()
@@ -206,7 +206,6 @@ def test_unavailable_requests(admin: Client, webhook: WebhookClient, database_ur
         [pid] = re.findall(r"The database process (\d+) has held the lock", shown)
         cursor.execute("SELECT pg_terminate_backend(%s)", [int(pid)])
     forgotten.close()
-    connection.close()
     cache.delete(recent_operators.LOCKED)
     assert any("test-delivery" in link for link in links_of(admin, "unavailable_requests"))  # step 4
     webhook.created(person())

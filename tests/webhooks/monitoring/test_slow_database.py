@@ -21,6 +21,7 @@ from accounts.sessions import recent_operators
 from core.db import timeouts
 from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
+from tests.helpers.locks import short_lock_timeout
 from tests.helpers.receiver import running_receiver
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.jobs.rows import create_job
@@ -54,10 +55,8 @@ TABLES = {
 def operator() -> Iterator[Client]:
     """Return an operator client with a short lock timeout."""
     operator = with_password(raise_request_exception=False)
-    with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '50ms'")
-    yield operator
-    connection.close()
+    with short_lock_timeout():
+        yield operator
     cache.delete(recent_operators.LOCKED)  # Otherwise, the next tests use copies of their users for ten seconds.
 
 

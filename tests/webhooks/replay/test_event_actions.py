@@ -2,12 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 import time_machine
 from django.db import connection, transaction
@@ -19,6 +16,7 @@ from accounts.models import EndedSession, MetadataPush, User
 from audit.log import Actor
 from audit.models import AuditLog
 from tests.helpers.factories import UserFactory
+from tests.helpers.locks import hold_lock, short_lock_timeout
 from tests.helpers.webhooks import WebhookClient
 from tests.webhooks.inbox.test_retry_policy import ZOFIA, HandlerError, failed_event, failing_handlers
 from webhooks.inbox import service as inbox
@@ -55,14 +53,6 @@ def all_rows() -> dict[str, list[Any]]:
 
 def differences(result: event_actions.EventResult) -> list[tuple[str, str, Any, Any]]:
     return [(d.target, d.field, d.old, d.new) for d in result.differences]
-
-
-@contextmanager
-def hold_lock(database_url: str, query: str) -> Iterator[None]:
-    """Hold the locks of a query in another connection."""
-    with psycopg.connect(database_url) as rival:
-        rival.execute(query)
-        yield
 
 
 # --- Dry runs ---
@@ -319,10 +309,8 @@ def test_scheduled_retry_does_nothing_after_a_replay(webhook: WebhookClient, ngo
 @pytest.mark.django_db(transaction=True)
 def test_replay_of_a_locked_event_is_busy(webhook: WebhookClient, ngozi: ActingAdmin, database_url: str) -> None:
     event = failed_event(webhook)
-    connection.cursor().execute("SET lock_timeout = '50ms'")
-    with hold_lock(database_url, "SELECT FROM webhooks_webhookevent FOR UPDATE"):
+    with short_lock_timeout(), hold_lock(database_url, "SELECT FROM webhooks_webhookevent FOR UPDATE"):
         assert event_actions.replay(event.pk, ngozi).outcome == event_actions.BUSY
-    connection.close()
     assert WebhookEvent.objects.get().attempts == 1
     assert not AuditLog.objects.filter(action="EVENT_REPLAYED").exists()
 
