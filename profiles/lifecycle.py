@@ -19,7 +19,7 @@ from core.db.statements import hot_cursor, insert_new, lock
 from profiles import clerk_metadata, user_profiles
 from profiles.directory import indexing
 from profiles.models import BuilderProfile, ClientProfile, Profile
-from profiles.slugs import slug_candidates
+from profiles.slugs.text import slug_candidates
 
 PROFILE_CREATED, PROFILE_UPDATED = AuditLog.Action.PROFILE_CREATED, AuditLog.Action.PROFILE_UPDATED
 #: A user, and the actor to record for changes to the user's profiles.

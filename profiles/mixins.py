@@ -16,7 +16,7 @@ from audit.log import Actor
 from core.text import postgres_safe
 from profiles.models import BuilderProfile, Profile
 from profiles.permissions import Permission, ProfileAccess, access_for
-from profiles.slugs import fold
+from profiles.slugs.text import fold
 
 
 class ProfileAccessMixin[P: Profile](AccessMixin, View):

@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.db.statements import insert_if_new
 from profiles.models import BuilderProfile, FormerSlug
-from profiles.reserved_slugs import reserved_slugs
+from profiles.slugs.reserved import reserved_slugs
 
 #: Limited, because former slugs stay reserved for their page.
 MAX_FORMER_SLUGS = 10

@@ -10,8 +10,8 @@ from django.utils.formats import date_format, number_format
 
 from audit import log
 from audit.models import AuditLog
-from profiles import languages
 from profiles.directory import indexing
+from profiles.localization import languages
 from profiles.templatetags.profile_filters import days_ago, money
 from tests.helpers.factories import BuilderProfileFactory
 from webhooks.models import Alert

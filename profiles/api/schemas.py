@@ -10,7 +10,7 @@ from django.db import models
 from profiles.api.patching import BUILDER_FORMS, CLIENT_FORMS, Forms
 from profiles.api.serializers import BUILDER_FIELDS, CLIENT_FIELDS, PRIVATE_FIELDS, SUMMARY_FIELDS
 from profiles.forms.fields import LanguagesField, ListField
-from profiles.languages import LANGUAGES, Level
+from profiles.localization.languages import LANGUAGES, Level
 from profiles.models import Badge, BuilderProfile, ClientProfile, Profile, Project
 
 #: Choices are omitted from a schema if there are more than this, as for time zones.

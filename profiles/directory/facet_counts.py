@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from profiles import languages, time_zones
 from profiles.directory import indexing, terms
 from profiles.directory import results as directory
 from profiles.directory.facets import FACETS, NEAR, Facet
 from profiles.directory.query import DirectoryQuery
 from profiles.directory.results import Row, Sample
 from profiles.directory.search import Match, Page
+from profiles.localization import languages, time_zones
 from profiles.models import Availability
 
 MAX_SKILL_CHOICES = 10

@@ -9,9 +9,9 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from profiles import languages, time_zones
 from profiles.directory import indexing, terms
 from profiles.directory.tsqueries import quoted
+from profiles.localization import languages, time_zones
 from profiles.models import Availability, BuilderProfile, Domain
 
 MAX_SKILL_LENGTH = indexing.MAX_FREE_TEXT

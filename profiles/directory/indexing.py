@@ -14,10 +14,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from core.interface_languages import english
-from profiles import languages, time_zones
 from profiles.directory import terms
 from profiles.directory.exchange_rates import to_usd
 from profiles.directory.tsqueries import quoted
+from profiles.localization import languages, time_zones
 from profiles.models import Availability, BuilderProfile, Domain
 
 #: Columns set by `index`.

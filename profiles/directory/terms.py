@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-from profiles.slugs import fold
+from profiles.slugs.text import fold
 
 #: Maximum length of indexed text. The rest is ignored.
 MAX_TEXT_LENGTH = 6000

@@ -20,10 +20,10 @@ from profiles.directory.exchange_rates import AS_OF
 from profiles.directory.facets import SORTS
 from profiles.directory.query import MAX_PAGES, DirectoryQuery
 from profiles.directory.search import Match, Page, find_pages
+from profiles.localization.visitor_currency import is_chosen, remember, visitor_currency
 from profiles.models import BuilderProfile, Currency, Domain
 from profiles.public_pages import from_replica, is_for_every_visitor, share_by_content
 from profiles.shortlist.client_state import client_state
-from profiles.visitor_currency import is_chosen, remember, visitor_currency
 
 HOME_PAGE_SIZE = 6
 #: Element ID of the "more builders" link, which htmx replaces with the next page.

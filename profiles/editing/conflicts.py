@@ -11,9 +11,9 @@ from django.utils.translation import gettext
 
 from audit.log import Actor, target_key
 from audit.models import AuditLog
-from profiles import languages
 from profiles.forms.fields import LanguagesField
 from profiles.forms.sections import ProfileForm
+from profiles.localization import languages
 from profiles.models import Profile
 from profiles.permissions import Viewer, access_for
 

@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from core.forms import LineField
 from core.text import clean_line
-from profiles import languages
 from profiles.forms import link_validation
-from profiles.slugs import MAX_LENGTH, fold_accents, slugify
+from profiles.localization import languages
+from profiles.slugs.text import MAX_LENGTH, fold_accents, slugify
 
 LINK_ATTRS = {"dir": "ltr", "spellcheck": "false", "data-pattern": link_validation.PATTERN}
 

@@ -15,10 +15,10 @@ from core.forms import LineField, ParagraphsField
 from profiles import slug_history
 from profiles.forms import browser_rules
 from profiles.forms.fields import LanguagesField, LinkField, LinksField, ListField, PageSlugField, language_choices
+from profiles.localization.time_zones import zone_names
 from profiles.models import BuilderProfile, ClientProfile, Domain, Project
 from profiles.models.builder import MAX_EXPERTISE, MAX_LINKS, MAX_SKILLS
 from profiles.models.portfolio import MAX_TECHNOLOGIES
-from profiles.time_zones import zone_names
 
 MAX_BIO_LENGTH = 5000
 #: In any currency. A higher rate is probably a typo.

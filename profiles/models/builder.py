@@ -14,7 +14,7 @@ from accounts.models import User
 from core.text import first_letter
 from profiles.models.base import Profile, ProfileQuerySet
 from profiles.models.choices import Availability, Currency, Domain
-from profiles.slugs import MAX_LENGTH
+from profiles.slugs.text import MAX_LENGTH
 
 #: Number of skills shown on the page. Users can search for all skills.
 SKILLS_SHOWN = 7

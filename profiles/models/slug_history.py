@@ -2,7 +2,7 @@ from django.db import models
 from django.utils import timezone
 
 from profiles.models.builder import BuilderProfile
-from profiles.slugs import MAX_LENGTH
+from profiles.slugs.text import MAX_LENGTH
 
 
 class FormerSlug(models.Model):

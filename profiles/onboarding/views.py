@@ -24,9 +24,9 @@ from accounts.models import User
 from accounts.roles.permissions import RoleChangeError
 from accounts.sessions.preserved_forms import PreservedFormMixin
 from audit.log import Actor
-from profiles import currencies, languages
 from profiles.editing import services as editing
 from profiles.forms.sections import ClientForm, ProfileForm
+from profiles.localization import currencies, languages
 from profiles.models import BuilderProfile, ClientProfile, Profile, Project
 from profiles.onboarding import services as onboarding
 from profiles.onboarding.forms import BuilderQuestionsForm, FirstProjectForm, GoalForm

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 
-from profiles import languages
+from profiles.localization import languages
 from profiles.models import BuilderProfile, Domain, Project
 from profiles.pages import share_card
 from profiles.pages.page_rows import load_content

@@ -15,6 +15,7 @@ from core.text import clean_paragraphs
 from profiles import flags
 from profiles.directory.exchange_rates import AS_OF
 from profiles.editing.sections import BUILDER_SECTIONS
+from profiles.localization.visitor_currency import visitor_currency
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
 from profiles.models.versions import PAGE_VERSION
@@ -25,7 +26,6 @@ from profiles.pages.sharing_views import without_index
 from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
 from profiles.public_pages import from_replica, is_for_every_visitor, share, unchanged_response
 from profiles.shortlist.services import is_saved
-from profiles.visitor_currency import visitor_currency
 
 
 @method_decorator(from_replica, name="dispatch")

@@ -15,11 +15,11 @@ from accounts.mixins import RoleRequiredMixin
 from core.db.cursors import parse_id
 from core.redirects import is_internal_url
 from profiles.cards import with_cards
+from profiles.localization.visitor_currency import visitor_currency
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
 from profiles.shortlist import services as shortlist
 from profiles.shortlist.services import ShortlistFullError
-from profiles.visitor_currency import visitor_currency
 
 
 @method_decorator(never_cache, name="dispatch")

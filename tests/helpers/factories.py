@@ -18,7 +18,7 @@ from accounts.clerk.samples import new_id
 from accounts.models import User
 from profiles.directory import indexing
 from profiles.models import BuilderProfile, ClientProfile, Profile, Project, ProjectImage
-from profiles.slugs import slug_candidates
+from profiles.slugs.text import slug_candidates
 
 SINCE = datetime(2026, 11, 1, 12, tzinfo=UTC)
 #: The password of all superusers created here.

@@ -15,8 +15,8 @@ from audit.log import SYSTEM
 from profiles import lifecycle
 from profiles.directory import indexing
 from profiles.models import BuilderProfile, ClientProfile, Profile
-from profiles.reserved_slugs import reserved_slugs
-from profiles.slugs import MAX_LENGTH, fold, slug_candidates
+from profiles.slugs.reserved import reserved_slugs
+from profiles.slugs.text import MAX_LENGTH, fold, slug_candidates
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 

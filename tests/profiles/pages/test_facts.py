@@ -10,8 +10,9 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from profiles import currencies, languages, personal_data, time_zones
+from profiles import personal_data
 from profiles.directory import exchange_rates
+from profiles.localization import currencies, languages, time_zones
 from profiles.models import BuilderProfile, Currency
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import BuilderProfileFactory, ProjectFactory

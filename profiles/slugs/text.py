@@ -5,7 +5,7 @@ import re
 import unicodedata
 
 from accounts.models import User
-from profiles.reserved_slugs import reserved_slugs
+from profiles.slugs.reserved import reserved_slugs
 
 #: Replacements for letters that NFKD does not decompose into a base letter and an accent.
 LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
