@@ -2,12 +2,12 @@ from django.urls import include, path, re_path
 
 from webhooks import views
 from webhooks.admin.dashboard import dashboard
-from webhooks.admin.delivery_repairs import recovery_page, test_delivery_page
 from webhooks.admin.diagnostics import diagnostics
 from webhooks.admin.rejections import rejections
-from webhooks.admin.repairs import repairs
+from webhooks.admin.repairs.deliveries import recovery_page, test_delivery_page
+from webhooks.admin.repairs.overview import repairs
+from webhooks.admin.repairs.secrets import secrets
 from webhooks.admin.running_work import running_work
-from webhooks.admin.secrets import secrets
 from webhooks.admin.timeline import user_timeline
 
 app_name = "webhooks"

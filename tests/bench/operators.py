@@ -168,7 +168,7 @@ def seed(events: int) -> dict[str, str]:
     from core.db.cursors import format_cursor
     from core.errors import ErrorKind
     from webhooks import errors
-    from webhooks.admin.event_news import current_position
+    from webhooks.admin.events.news import current_position
     from webhooks.models import WebhookEvent
     from webhooks.monitoring import hourly_counts
 

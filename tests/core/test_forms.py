@@ -11,8 +11,8 @@ from profiles.forms.sections import AboutForm, ClientForm, IntroductionForm, Pro
 from profiles.models import BuilderProfile
 from profiles.moderation.forms import AwardForm, HideForm, WithdrawForm
 from webhooks.admin.alerts import AlertActionForm
-from webhooks.admin.event_actions import ReasonForm
-from webhooks.admin.event_detail import RevealForm
+from webhooks.admin.events.actions import ReasonForm
+from webhooks.admin.events.detail import RevealForm
 
 INVISIBLE = "\u3164\u0301\u2065"
 

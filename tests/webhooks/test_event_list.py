@@ -25,8 +25,8 @@ from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.admin import links
-from webhooks.admin.event_actions import describe_filters
-from webhooks.admin.events import WebhookEventAdmin
+from webhooks.admin.events.actions import describe_filters
+from webhooks.admin.events.admin import WebhookEventAdmin
 from webhooks.inbox import csv_export
 from webhooks.models import EventCount, WebhookEvent
 from webhooks.templatetags.operators import breakable

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.helpers.clients import HTMX, signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.webhooks.monitoring.test_hourly_counts import event
-from webhooks.admin import event_news
+from webhooks.admin.events import news as event_news
 from webhooks.models import WebhookEvent
 
 #: These tests commit their data, because the position depends on open transactions.

@@ -13,7 +13,7 @@ from tests.helpers.clients import with_password
 from tests.helpers.factories import UserFactory
 from tests.webhooks.monitoring.test_hourly_counts import NOW, event
 from webhooks.admin.dashboard import _list_urls
-from webhooks.admin.repairs import BY_RUNBOOK, GROUPS
+from webhooks.admin.repairs.overview import BY_RUNBOOK, GROUPS
 from webhooks.inbox.rejections import RejectionCounter
 from webhooks.models import Alert, Replay
 from webhooks.monitoring import runbooks

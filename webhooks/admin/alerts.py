@@ -22,11 +22,12 @@ from core.forms import ParagraphsField
 from webhooks.admin import links
 from webhooks.admin.channels import ChannelsMixin
 from webhooks.admin.maintenance import MaintenanceMixin
-from webhooks.admin.repairs import BY_RUNBOOK
+from webhooks.admin.repairs.overview import BY_RUNBOOK
 from webhooks.jobs.states import FAILING
 from webhooks.models import Alert, WebhookEvent
-from webhooks.monitoring import error_groups, runbooks
+from webhooks.monitoring import runbooks
 from webhooks.monitoring.actions import AlertAction, apply_action
+from webhooks.monitoring.error_groups import ranking as error_groups
 
 SNOOZE_HOURS = (1, 4, 24)
 #: The models of facts that contain the primary key of a row.

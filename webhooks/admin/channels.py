@@ -16,7 +16,7 @@ from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.post_only import post_only
 from core.interface_languages import english
-from webhooks.admin.event_actions import can_repair
+from webhooks.admin.events.actions import can_repair
 from webhooks.models import Alert, Notification
 from webhooks.monitoring.notifications import channels, delivery, incidents
 from webhooks.monitoring.notifications.channels import Channel

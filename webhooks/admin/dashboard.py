@@ -24,13 +24,14 @@ from accounts.models import IdentityConflict, MetadataPush
 from core.db.locked_tables import LockedTable, find_locked_tables
 from core.db.page_parts import PageParts
 from webhooks.admin import links
-from webhooks.admin.filters import UNSETTLED
+from webhooks.admin.events.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.jobs.states import STOPPED, WAITING
 from webhooks.models import Alert, ErrorGroup, MaintenanceWindow, WebhookEvent
-from webhooks.monitoring import charts, overall_status, rules, tiles
-from webhooks.monitoring import dashboard as dashboard_data
-from webhooks.monitoring.dashboard_query import DashboardCounts
+from webhooks.monitoring import overall_status, rules
+from webhooks.monitoring.dashboard import charts, tiles
+from webhooks.monitoring.dashboard import counts as dashboard_data
+from webhooks.monitoring.dashboard.query import DashboardCounts
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.rules import site
 from webhooks.monitoring.signals import Signal, State

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.http import SiteRequest
-from webhooks.admin.event_actions import can_repair
+from webhooks.admin.events.actions import can_repair
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.doctor import jobs, runner
 from webhooks.doctor.catalogue import CHECKS, Check

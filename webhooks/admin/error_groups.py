@@ -24,16 +24,17 @@ from core.admin.keyset import KeysetAdmin
 from core.admin.post_only import post_only
 from core.db.keyset import Ordering
 from webhooks.admin import links
-from webhooks.admin.event_actions import can_repair
-from webhooks.admin.event_list import RECEIVED
-from webhooks.admin.filters import UNSETTLED
-from webhooks.admin.form_filter import FilterForm, FormFilter, StatesField, WithinField
-from webhooks.admin.form_list import FormChangeList
+from webhooks.admin.events.actions import can_repair
+from webhooks.admin.events.filters import UNSETTLED
+from webhooks.admin.events.list import RECEIVED
+from webhooks.admin.lists.admin import FormChangeList
+from webhooks.admin.lists.filters import FilterForm, FormFilter, StatesField, WithinField
 from webhooks.admin.pages import operators_page
 from webhooks.jobs.states import FAILING
 from webhooks.models import ErrorGroup
-from webhooks.monitoring import group_actions, group_details
-from webhooks.monitoring.group_actions import ChangedMeanwhile
+from webhooks.monitoring.error_groups import actions as group_actions
+from webhooks.monitoring.error_groups import details as group_details
+from webhooks.monitoring.error_groups.actions import ChangedMeanwhile
 
 LAST_SEEN = Ordering(F("last_at"), RECEIVED.value_type)
 

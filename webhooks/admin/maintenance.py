@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy
 from audit.log import Actor
 from core.admin.post_only import post_only
 from core.forms import LineField
-from webhooks.admin.event_actions import can_repair
-from webhooks.admin.form_filter import UTCDateTimeField
+from webhooks.admin.events.actions import can_repair
+from webhooks.admin.lists.filters import UTCDateTimeField
 from webhooks.models import Alert, MaintenanceWindow
 from webhooks.monitoring import maintenance
 

@@ -24,7 +24,8 @@ from django.utils import timezone
 from core.db.timeouts import short_timeouts
 from webhooks.models import Alert, AlertCheck, Notification
 from webhooks.models.alerts import resolve_after
-from webhooks.monitoring import error_groups, signals, worker_starts
+from webhooks.monitoring import signals, worker_starts
+from webhooks.monitoring.error_groups import ranking as error_groups
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.notifications import services as notifications
 from webhooks.monitoring.rules import RULES, SEVERITIES

@@ -34,7 +34,8 @@ from webhooks.models import (
     Notification,
     WebhookEvent,
 )
-from webhooks.monitoring import alerts, error_groups, rejections, runbooks, worker_watchdog
+from webhooks.monitoring import alerts, rejections, runbooks, worker_watchdog
+from webhooks.monitoring.error_groups import ranking as error_groups
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.notifications import delivery
 from webhooks.monitoring.notifications import services as notifications

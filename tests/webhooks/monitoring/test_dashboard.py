@@ -21,7 +21,8 @@ from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.models import AggregationProgress, Alert, AlertCheck, EventCount, RejectionCount, WebhookEvent
-from webhooks.monitoring import alerts, dashboard, hourly_counts, overall_status, rules, worker_starts
+from webhooks.monitoring import alerts, hourly_counts, overall_status, rules, worker_starts
+from webhooks.monitoring.dashboard import counts as dashboard
 from webhooks.monitoring.health import measure
 
 pytestmark = pytest.mark.django_db

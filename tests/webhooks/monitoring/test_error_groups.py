@@ -23,7 +23,7 @@ from webhooks.inbox import handlers
 from webhooks.inbox import service as inbox
 from webhooks.jobs import failures
 from webhooks.models import Attempt, ErrorGroup, JobFailure, WebhookEvent
-from webhooks.monitoring import group_actions
+from webhooks.monitoring.error_groups import actions as group_actions
 
 pytestmark = pytest.mark.django_db
 

@@ -148,7 +148,7 @@ def test_slow_statement_is_shown_as_unread(operator: Client, monkeypatch: pytest
             cursor.execute("SELECT pg_sleep(0.2)")
 
     monkeypatch.setattr("core.db.page_parts.STATEMENT_TIMEOUT_MS", 50)
-    monkeypatch.setattr("webhooks.monitoring.dashboard.fetch_counts", time_out)
+    monkeypatch.setattr("webhooks.monitoring.dashboard.counts.fetch_counts", time_out)
     response = operator.get(DASHBOARD)
     assert response.status_code == 200
     assert "Event counts: could not be checked" in response.context["overall_status"].text

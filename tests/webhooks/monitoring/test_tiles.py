@@ -12,9 +12,10 @@ from tests.helpers.clients import with_password
 from tests.webhooks.monitoring.test_dashboard import DAY, HOUR, MINUTE, NOW, aggregate, committed, page
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.models import RejectionCount, WebhookEvent
-from webhooks.monitoring import dashboard, tiles
-from webhooks.monitoring.charts import trend_points
-from webhooks.monitoring.tiles import Tile, describe_change
+from webhooks.monitoring.dashboard import counts as dashboard
+from webhooks.monitoring.dashboard import tiles
+from webhooks.monitoring.dashboard.charts import trend_points
+from webhooks.monitoring.dashboard.tiles import Tile, describe_change
 
 pytestmark = pytest.mark.django_db
 

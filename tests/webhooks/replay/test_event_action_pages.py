@@ -20,7 +20,7 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import ZOFIA, failed_event, failing_handlers
 from tests.webhooks.replay.test_bulk import create_failed_events, insert_ignored_events, run_jobs
-from webhooks.admin import event_actions
+from webhooks.admin.events import actions as event_actions
 from webhooks.models import Replay, WebhookEvent
 
 pytestmark = pytest.mark.django_db

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from audit.log import target_key
 from audit.models import AuditLog
 from webhooks.models import Alert, Notification
-from webhooks.monitoring import error_groups
-from webhooks.monitoring.error_groups import FrequentError
+from webhooks.monitoring.error_groups import ranking as error_groups
+from webhooks.monitoring.error_groups.ranking import FrequentError
 from webhooks.monitoring.notifications.delivery import Message
 
 TYPES = {

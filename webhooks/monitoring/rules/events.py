@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from core.times import minutes
 from webhooks.models import WebhookEvent
-from webhooks.monitoring import error_groups
+from webhooks.monitoring.error_groups import ranking as error_groups
 from webhooks.monitoring.health import HOUR, Health
 from webhooks.monitoring.hourly_counts import TypeCount
 from webhooks.monitoring.signals import WELL, Signal, broken, degraded, well

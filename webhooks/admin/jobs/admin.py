@@ -21,10 +21,10 @@ from audit.log import Actor
 from core.admin.filter_groups import Chip
 from core.admin.keyset import KeysetAdmin
 from core.admin.post_only import post_only
-from webhooks.admin.event_actions import can_repair
-from webhooks.admin.event_list import clerk_ids_by_email
-from webhooks.admin.form_list import FormChangeList
-from webhooks.admin.job_filters import JobFilter
+from webhooks.admin.events.actions import can_repair
+from webhooks.admin.events.list import clerk_ids_by_email
+from webhooks.admin.jobs.filters import JobFilter
+from webhooks.admin.lists.admin import FormChangeList
 from webhooks.admin.pages import operators_page
 from webhooks.jobs import actions as job_actions
 from webhooks.jobs import lists

@@ -10,8 +10,10 @@ from django.utils.translation import gettext_noop
 
 from core.times import start_of_hour
 from webhooks.models import EventTiming, WebhookEvent
-from webhooks.monitoring import charts, dashboard_query, hourly_counts
-from webhooks.monitoring.dashboard_query import DashboardCounts
+from webhooks.monitoring import hourly_counts
+from webhooks.monitoring.dashboard import charts
+from webhooks.monitoring.dashboard import query as dashboard_query
+from webhooks.monitoring.dashboard.query import DashboardCounts
 
 State = WebhookEvent.State
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from webhooks.admin.event_actions import can_repair
+from webhooks.admin.events.actions import can_repair
 from webhooks.admin.pages import operators_page
 from webhooks.inbox import signatures
 from webhooks.models import RejectedRequest, SecretCount

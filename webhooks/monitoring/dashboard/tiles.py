@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from webhooks.models import EventTiming, WebhookEvent
-from webhooks.monitoring import charts, hourly_counts
-from webhooks.monitoring.dashboard import CHART_SPANS, PERIODS, Row, column_starts
-from webhooks.monitoring.dashboard_query import DashboardCounts
+from webhooks.monitoring import hourly_counts
+from webhooks.monitoring.dashboard import charts
+from webhooks.monitoring.dashboard.counts import CHART_SPANS, PERIODS, Row, column_starts
+from webhooks.monitoring.dashboard.query import DashboardCounts
 
 PERIOD_NAMES = list(PERIODS)
 DAY_INDEX, WEEK_INDEX, MONTH_INDEX = (PERIOD_NAMES.index(name) for name in ("24 h", "7 d", "30 d"))

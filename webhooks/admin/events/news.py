@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from core.admin.keyset import KeysetAdmin, QueryTimeout, fetch_rows
 from core.db.cursors import InvalidCursor, format_cursor, parse_cursor
-from webhooks.admin.event_list import EventChangeList
+from webhooks.admin.events.list import EventChangeList
 from webhooks.admin.pages import operators_page
 from webhooks.models import WebhookEvent
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from core import redaction
 from core.db.keyset import Ordering
-from webhooks.admin.form_list import FormChangeList
+from webhooks.admin.lists.admin import FormChangeList
 from webhooks.models import WebhookEvent
 from webhooks.models.events import ATTEMPTS, LAG
 

@@ -15,7 +15,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
-from webhooks.admin.event_actions import ReasonForm, acting_admin, can_repair
+from webhooks.admin.events.actions import ReasonForm, acting_admin, can_repair
 from webhooks.admin.pages import operators_page
 from webhooks.models import Replay, WebhookEvent
 from webhooks.replay import bulk as replays

@@ -17,8 +17,8 @@ from django.views.decorators.http import require_http_methods
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
-from webhooks.admin.event_actions import ReasonForm, can_repair
-from webhooks.admin.form_filter import UTCDateTimeField
+from webhooks.admin.events.actions import ReasonForm, can_repair
+from webhooks.admin.lists.filters import UTCDateTimeField
 from webhooks.admin.pages import operators_page
 from webhooks.doctor import self_delivery
 from webhooks.doctor.self_delivery import Answer

@@ -15,8 +15,8 @@ from core.times import start_of_hour
 from webhooks.jobs.lists import with_state
 from webhooks.jobs.people import add_people
 from webhooks.models import Attempt, ErrorGroup, Job, JobFailure, WebhookEvent
-from webhooks.monitoring import charts
-from webhooks.monitoring.dashboard import column_starts
+from webhooks.monitoring.dashboard import charts
+from webhooks.monitoring.dashboard.counts import column_starts
 
 DAY = timedelta(days=1)
 #: Maximum counts of failures for the chart, for a group, and for a row of the list.

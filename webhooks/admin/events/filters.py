@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from webhooks.admin.form_filter import (
+from webhooks.admin.lists.filters import (
     ErrorGroupField,
     FilterForm,
     FormFilter,

@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy as _
 from audit.log import Actor
 from core.admin.keyset import KeysetAdmin
 from core.admin.post_only import post_only
-from webhooks.admin.event_actions import RepairMixin
-from webhooks.admin.event_detail import EventDetail
-from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, auditable_filters, clerk_ids_by_email
-from webhooks.admin.event_news import NewsMixin
-from webhooks.admin.filters import EventFilter
+from webhooks.admin.events.actions import RepairMixin
+from webhooks.admin.events.detail import EventDetail
+from webhooks.admin.events.filters import EventFilter
+from webhooks.admin.events.list import ORDERS, RECEIVED, EventChangeList, auditable_filters, clerk_ids_by_email
+from webhooks.admin.events.news import NewsMixin
 from webhooks.inbox import csv_export
 from webhooks.models import WebhookEvent
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from webhooks.admin.filters import UNSETTLED
+from webhooks.admin.events.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
 
 EVENTS = reverse_lazy("admin:webhooks_webhookevent_changelist")

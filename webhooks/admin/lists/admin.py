@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin.filter_groups import Chip
 from core.admin.keyset import SORT, KeysetChangeList
 from core.db.locked_tables import TIMEOUTS
-from webhooks.admin.form_filter import FormFilter
+from webhooks.admin.lists.filters import FormFilter
 
 
 class FormChangeList(KeysetChangeList):

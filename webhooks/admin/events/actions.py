@@ -24,7 +24,7 @@ from audit.models import AuditLog
 from core.admin.post_only import post_only
 from core.forms import LineField
 from core.interface_languages import english
-from webhooks.admin.event_list import EventChangeList
+from webhooks.admin.events.list import EventChangeList
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Replay, WebhookEvent
 from webhooks.payloads import anonymize
