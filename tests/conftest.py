@@ -17,7 +17,7 @@ from tests.helpers import flags
 from tests.helpers.admin import one_of_each
 from tests.helpers.clerk import FakeClerk, fake_clerk
 from tests.helpers.flushing import quick_flush
-from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn
+from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, gunicorn
 from tests.helpers.webhooks import Svix, WebhookClient
 from webhooks.inbox import background_counts
 

@@ -20,9 +20,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from accounts.clerk import samples
-from tests.helpers.faulty_site import FaultySite
-from tests.helpers.processes import wait_until
-from tests.helpers.site import Site, running_site
+from tests.helpers.servers.faulty_site import FaultySite
+from tests.helpers.servers.processes import wait_until
+from tests.helpers.servers.site import Site, running_site
 from tests.helpers.webhooks import new_svix_id, person
 
 FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"

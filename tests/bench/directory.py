@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 import psycopg
 
 from local.stack.postgres import EmbeddedPostgres
-from tests.helpers.processes import gunicorn
+from tests.helpers.servers.processes import gunicorn
 from tests.settings import ENVIRONMENT
 
 ROUNDS, REQUESTS = int(os.environ.get("ROUNDS", "9")), int(os.environ.get("REQUESTS", "10"))

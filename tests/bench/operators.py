@@ -25,7 +25,7 @@ import psycopg
 
 from local.stack.postgres import EmbeddedPostgres
 from tests import settings
-from tests.helpers.processes import gunicorn
+from tests.helpers.servers.processes import gunicorn
 
 SMALL, LARGE = 50_000, int(os.environ.get("OPERATOR_EVENTS", "5000000"))
 JOBS = {SMALL: 10_000, LARGE: int(os.environ.get("OPERATOR_JOBS", "1000000"))}

@@ -25,7 +25,7 @@ import psycopg
 from local.stack.postgres import EmbeddedPostgres
 from tests.bench.cpu_time import cpu_seconds
 from tests.helpers import tokens
-from tests.helpers.processes import free_port, process, wait_until
+from tests.helpers.servers.processes import free_port, process, wait_until
 from tests.settings import ENVIRONMENT
 
 ROUNDS, REQUESTS = int(os.environ.get("ROUNDS", "9")), int(os.environ.get("REQUESTS", "100"))

@@ -20,7 +20,7 @@ from local.stack.postgres import EmbeddedPostgres
 from tests import settings
 from tests.bench import load
 from tests.bench.cpu_time import cpu_seconds
-from tests.helpers.processes import free_port, process, wait_until
+from tests.helpers.servers.processes import free_port, process, wait_until
 
 ROUNDS, EVENTS = int(os.environ.get("ROUNDS", "7")), int(os.environ.get("EVENTS", "600"))
 WORKERS = 2

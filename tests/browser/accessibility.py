@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.axe import violations
 from tests.browser.steps import sign_in
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 PUBLIC = ("/", "/builders/", "/builders/missing-page/", "/sign-in/", "/api/docs/")
 BUILDER_PAGE = "/builders/omar-haddad/"

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.axe import DESKTOP, PHONE, SIZES, TABLET, violations
 from tests.browser.scenario import Device, Scenario, demo_site, expect_no_overflow
 from tests.browser.steps import HeldPosts
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 #: Token lifetime in seconds. axe-core must be able to check an open form in all sizes.
 TOKEN_LIFETIME_S = 600

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect, sync_playwright
 
-from tests.helpers.site import Site, running_site
+from tests.helpers.servers.site import Site, running_site
 
 #: Lifetime of a session token (sixty seconds in Clerk), and the tolerated clock skew.
 TOKEN_LIFETIME_S, CLOCK_SKEW_S = 2, 5

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
 
 from tests.browser.scenario import demo_site
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 ZOFIA, OMAR, MISAKI = "Zofia Wąsowska-Łęcka", "Omar Haddad", "美咲 高橋"
 PHONE: ViewportSize = {"width": 360, "height": 740}

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
 from tests.browser.steps import EXPIRY_MS, HeldPosts, go_to_page, sign_in, submit
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 OMAR, ZOFIA, LAYLA = "Omar Haddad", "Zofia Wąsowska-Łęcka", "ليلى منصور"
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.steps import sign_up, submit
 from tests.helpers.images import image_file
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 HEADLINE = "Maps for people who are rarely online"
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.steps import go_to_page, sign_in
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 OMAR, ZOFIA = "Omar Haddad", "zofia-wasowska-lecka"
 #: Phone, tablet and desktop. Zooming to 200 % halves the window in CSS pixels, so the last two are a desktop and a phone

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.steps import EXPIRY_MS, go_to_page, record_urls, sign_in
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 HEADLINE = "Maps for people who are rarely online & <b>"
 

@@ -11,7 +11,7 @@ from tests.browser.axe import violations
 from tests.browser.scenario import expect_no_overflow
 from tests.browser.steps import sign_in
 from tests.helpers.images import image_file
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 NAME, PATH = "Zofia Wąsowska-Łęcka", "/builders/zofia-wasowska-lecka/"
 WIDE, TALL = image_file(320, 240), image_file(240, 480)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.scenario import Device, Scenario, demo_site
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 ZOFIA, PATH = "Zofia Wąsowska-Łęcka", "/builders/zofia-wasowska-lecka/"
 DEVICES = (Device(1280, "light", scripts=True), Device(360, "dark", scripts=False))

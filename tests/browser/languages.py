@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.axe import violations
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 BUILDER_PAGE = "/builders/omar-haddad/"
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
 from tests.browser.editing import ANNOUNCEMENT, edit
 from tests.browser.steps import HeldPosts, go_to_page, sign_in
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 OMAR, ZOFIA = "Omar Haddad", "Zofia Wąsowska-Łęcka"
 AVAILABILITY = "**/availability/"

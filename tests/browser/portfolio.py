@@ -11,7 +11,7 @@ from tests.browser.axe import violations
 from tests.browser.forms import sleep_until_token_expires
 from tests.browser.steps import go_to_page, sign_in
 from tests.helpers.images import image_file
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 NAME, PATH = "Zofia Wąsowska-Łęcka", "/builders/zofia-wasowska-lecka/"
 PROJECTS = ("Atlas", "Ledger", "Meadow")

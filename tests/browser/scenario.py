@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import CLOCK_SKEW_S, TIMEOUT_MS
 from tests.browser.steps import user_id
-from tests.helpers.processes import wait_until
-from tests.helpers.site import Site, running_site
+from tests.helpers.servers.processes import wait_until
+from tests.helpers.servers.site import Site, running_site
 
 #: Lifetime of a session token in seconds. Long enough to fill in a form, but short enough to wait until it expires.
 TOKEN_LIFETIME_S = 20

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import launch, npm_file
 from tests.browser.steps import EXPIRY_MS, expect_signed_in, let_token_expire, record_urls, sign_up, user_id
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 #: Record whether a restored page is visible before the scripts of the page run.
 KEEP_VISIBILITY = """

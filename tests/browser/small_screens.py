@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.journeys.steps import ZOFIA, ZOFIA_SLUG
 from tests.browser.scenario import demo_site, expect_no_overflow
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 LANDSCAPE: ViewportSize = {"width": 740, "height": 360}

@@ -5,7 +5,7 @@ import time
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import CLOCK_SKEW_S, TIMEOUT_MS, TOKEN_LIFETIME_S
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 #: The demo user with the admin role.
 ADMIN = "Ngozi Adébáyọ̀"

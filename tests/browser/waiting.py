@@ -7,7 +7,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.steps import HeldPosts, go_to_page, sign_in
 from tests.helpers.images import image_file
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 NAME, PATH = "Zofia Wąsowska-Łęcka", "/builders/zofia-wasowska-lecka/"
 FILE: Any = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": image_file()}

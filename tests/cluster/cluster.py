@@ -20,11 +20,12 @@ from local.stack.postgres import EmbeddedPostgres
 from local.stack.steps import get_status
 from tests.cluster.edge import HOST, Edge, write_certificate, write_configuration
 from tests.faults.stack import NEVER, SUPERVISE_EVERY_S, WEB, WORKER, Database, Service
-from tests.helpers import pgbouncer, tokens
-from tests.helpers.mail_server import mail_server
-from tests.helpers.processes import free_port
-from tests.helpers.replica import create_replica, documented
-from tests.helpers.tcp_proxy import TcpProxy
+from tests.helpers import tokens
+from tests.helpers.servers import pgbouncer
+from tests.helpers.servers.mail_server import mail_server
+from tests.helpers.servers.processes import free_port
+from tests.helpers.servers.replica import create_replica, documented
+from tests.helpers.servers.tcp_proxy import TcpProxy
 from tests.settings import SECRET
 
 SEAL_KEY = "as long as a key of thirty-two characters has to be"

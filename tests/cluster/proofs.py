@@ -17,7 +17,7 @@ from tests.faults import verdict
 from tests.faults.sender import Sender
 from tests.faults.stack import Database, Service
 from tests.faults.workload import Message, messages
-from tests.helpers.replica import documented, wait_until_replayed
+from tests.helpers.servers.replica import documented, wait_until_replayed
 from webhooks.models import WebhookEvent
 
 PATHS = ("/", "/builders/", "/builders/?q=python", "/sitemap.xml")

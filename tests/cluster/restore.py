@@ -18,8 +18,8 @@ from tests.faults import verdict
 from tests.faults.sender import Sender, connect_to
 from tests.faults.stack import WEB, WORKER, Database, Service
 from tests.faults.workload import Message
-from tests.helpers.processes import free_port
-from tests.helpers.replica import base_backup
+from tests.helpers.servers.processes import free_port
+from tests.helpers.servers.replica import base_backup
 
 EVENTS = 40
 TABLES = ("webhooks_webhookevent", "accounts_user", "profiles_builderprofile", "audit_auditlog", "audit_auditseal")

@@ -12,8 +12,8 @@ from accounts.clerk import samples
 from core import redaction
 from tests.config import failing_jobs
 from tests.helpers.factories import UserFactory
-from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn, process, wait_until
 from tests.helpers.sentry import Receiver, receiver
+from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, gunicorn, process, wait_until
 from tests.helpers.tokens import mint
 from tests.helpers.webhooks import URL, new_svix_id, person
 from tests.settings import SECRET

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.environment import BASE_DIR
-from tests.helpers.processes import free_port
+from tests.helpers.servers.processes import free_port
 
 KEY = "a1B2c3D4" * 7
 #: Settings for a valid deployment whose database does not exist.

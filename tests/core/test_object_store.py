@@ -24,7 +24,7 @@ from core import object_store
 from core.object_store import ObjectStore
 from core.storage_errors import StorageUnavailableError
 from profiles.media import images, orphan_cleanup
-from tests.helpers.processes import free_port
+from tests.helpers.servers.processes import free_port
 from webhooks.doctor import surroundings
 
 NAME = f"portraits/{'a' * 32}.webp"

@@ -20,7 +20,7 @@ import pytest
 from accounts.clerk import samples
 from local.stack.postgres import installation
 from tests.config.test_startup import ENVIRONMENT
-from tests.helpers.processes import TIMEOUT_S, free_port, wait_until
+from tests.helpers.servers.processes import TIMEOUT_S, free_port, wait_until
 from tests.helpers.webhooks import new_svix_id, person
 from webhooks.inbox import signatures
 

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from config.environment import BASE_DIR
-from tests.helpers.processes import free_port, wait_until
-from tests.helpers.proxies import binary
+from tests.helpers.servers.processes import free_port, wait_until
+from tests.helpers.servers.proxies import binary
 
 CONFIGURATION = BASE_DIR / "deploy" / "pgbackrest"
 #: Debian 12 has pgBackRest 2.45, which supports servers up to version 15.

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from config.environment import BASE_DIR
-from tests.helpers.proxies import binary
+from tests.helpers.servers.proxies import binary
 
 DEPLOY = BASE_DIR / "deploy"
 MANIFESTS = [path for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")) if path.stem != "kustomization"]

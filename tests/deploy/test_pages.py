@@ -14,7 +14,7 @@ import yaml
 from psycopg.conninfo import make_conninfo
 
 from config.environment import BASE_DIR
-from tests.helpers.proxies import SEARCH_PATH
+from tests.helpers.servers.proxies import SEARCH_PATH
 
 PAGES = [BASE_DIR / "README.md", *sorted((BASE_DIR / "docs" / "deploy").glob("*.md"))]
 BLOCK = re.compile(r"^ *```(sh|sql|)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.config.test_startup import ENVIRONMENT
-from tests.helpers import proxies
-from tests.helpers.processes import WITHOUT_ALERT_THREAD, free_port, gunicorn
-from tests.helpers.proxies import HOST, Proxy
+from tests.helpers.servers import proxies
+from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, free_port, gunicorn
+from tests.helpers.servers.proxies import HOST, Proxy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -21,8 +21,8 @@ from config.environment import database_config, mailer_config, sentry_dsn
 from tests.config.test_startup import ENVIRONMENT
 from tests.helpers.admin import PK, one_of_each
 from tests.helpers.clients import with_password
-from tests.helpers.processes import WITHOUT_ALERT_THREAD, free_port, gunicorn
 from tests.helpers.sentry import Receiver, receiver
+from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, free_port, gunicorn
 from tests.test_admin_permissions import ADMIN
 from webhooks.inbox import signatures
 

@@ -14,7 +14,7 @@ from tests.faults.faults import DISK_FULL, FAULTS, Faults
 from tests.faults.sender import Sender, connect_to
 from tests.faults.stack import ENVIRONMENT, Stack, running_stack
 from tests.faults.workload import Message, messages
-from tests.helpers.faulty_site import ADD_FAILING_TRIGGER, DROP_FAILING_TRIGGER, FAILING_NAME
+from tests.helpers.servers.faulty_site import ADD_FAILING_TRIGGER, DROP_FAILING_TRIGGER, FAILING_NAME
 
 MAX_SHOWN = 5
 #: Faults are caused for this multiple of the time that the site has if it keeps up with the sender.

@@ -17,9 +17,9 @@ from local.errors import SetupError
 from local.stack.postgres import EmbeddedPostgres
 from local.stack.processes import spawn, stop
 from local.stack.steps import get_status
-from tests.helpers import pgbouncer
-from tests.helpers.processes import free_port, wait_until
-from tests.helpers.tcp_proxy import TcpProxy
+from tests.helpers.servers import pgbouncer
+from tests.helpers.servers.processes import free_port, wait_until
+from tests.helpers.servers.tcp_proxy import TcpProxy
 
 NEVER = "0 0 29 2 *"
 ENVIRONMENT = {

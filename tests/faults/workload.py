@@ -7,8 +7,8 @@ from typing import Any
 
 from accounts.clerk import samples
 from accounts.clerk.samples import SampleUser
-from tests.helpers.faulty_site import FAILING_NAME
 from tests.helpers.model import FIELD_KEYS
+from tests.helpers.servers.faulty_site import FAILING_NAME
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 ROLES = ("BUILDER", "CLIENT", "ADMIN")

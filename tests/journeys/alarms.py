@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Reconciliation
-from tests.helpers.processes import wait_until
+from tests.helpers.servers.processes import wait_until
 from tests.journeys.system import LIMIT_S, System, running_system
 from tests.journeys.troubles import DAY, TROUBLES, restore_database
 from tests.webhooks.monitoring.test_silence import busy, seed, three_per_week

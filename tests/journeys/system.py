@@ -23,10 +23,10 @@ from audit.models import AuditLog
 from config.environment import BASE_DIR
 from tests.helpers.clerk import API_KEY
 from tests.helpers.clients import with_password
-from tests.helpers.faulty_clerk import FaultyClerk, faulty_clerk
-from tests.helpers.mail_server import mail_server
-from tests.helpers.processes import free_port, gunicorn, process, wait_until
-from tests.helpers.receiver import Receiver, running_receiver
+from tests.helpers.servers.faulty_clerk import FaultyClerk, faulty_clerk
+from tests.helpers.servers.mail_server import mail_server
+from tests.helpers.servers.processes import free_port, gunicorn, process, wait_until
+from tests.helpers.servers.receiver import Receiver, running_receiver
 from tests.helpers.webhooks import URL, Svix, new_svix_id
 from tests.local.clerk.conftest import NO_FAULTS
 from tests.local.clerk.standin import StandIn

@@ -15,8 +15,8 @@ from accounts.models import User
 from audit.models import AuditLog
 from core.db.timeouts import TIMEOUTS_MS
 from profiles.models import BuilderProfile
-from tests.helpers.interrupted_site import KILLING
-from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn
+from tests.helpers.servers.interrupted_site import KILLING
+from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, gunicorn
 from tests.helpers.webhooks import Svix, new_svix_id, person
 from webhooks.models import WebhookEvent
 
@@ -46,7 +46,10 @@ def test_killed_process_neither_loses_nor_repeats_deliveries(database_url: str, 
         f"{KILLING}_{number}" if number % (DELIVERIES // KILLS) == 5 else new_svix_id() for number in range(DELIVERIES)
     ]
     messages = [(samples.user_event("user.created", user), svix_id) for user, svix_id in zip(people, ids, strict=True)]
-    settings = {"DJANGO_SETTINGS_MODULE": "tests.helpers.interrupted_site", "configuration": WITHOUT_ALERT_THREAD}
+    settings = {
+        "DJANGO_SETTINGS_MODULE": "tests.helpers.servers.interrupted_site",
+        "configuration": WITHOUT_ALERT_THREAD,
+    }
     with (
         gunicorn(database_url, tmp_path / "log.txt", workers=2, **settings) as url,
         httpx.Client(base_url=url, timeout=15, trust_env=False) as client,

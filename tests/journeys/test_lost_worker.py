@@ -9,7 +9,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts import signals
 from accounts.models import User
-from tests.helpers.processes import process, wait_until
+from tests.helpers.servers.processes import process, wait_until
 from tests.helpers.webhooks import WebhookClient, person
 from webhooks.models import WebhookEvent
 

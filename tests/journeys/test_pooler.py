@@ -14,8 +14,8 @@ from accounts import signals
 from accounts.clerk import samples
 from accounts.models import User
 from tests.helpers.factories import BuilderProfileFactory
-from tests.helpers.pgbouncer import pgbouncer
-from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn, process, wait_until
+from tests.helpers.servers.pgbouncer import pgbouncer
+from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, gunicorn, process, wait_until
 from tests.helpers.tokens import mint
 from tests.helpers.webhooks import Svix, WebhookClient, new_svix_id, person
 from webhooks.models import WebhookEvent

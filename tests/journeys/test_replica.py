@@ -14,9 +14,9 @@ import pytest
 from accounts.clerk import samples
 from config.environment import BASE_DIR
 from local.stack.postgres import EmbeddedPostgres
-from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn, wait_until
-from tests.helpers.replica import create_replica, wait_until_replayed
-from tests.helpers.tcp_proxy import TcpProxy
+from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, gunicorn, wait_until
+from tests.helpers.servers.replica import create_replica, wait_until_replayed
+from tests.helpers.servers.tcp_proxy import TcpProxy
 from tests.helpers.tokens import mint
 from tests.helpers.webhooks import Svix, new_svix_id, person
 

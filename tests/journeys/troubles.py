@@ -15,7 +15,7 @@ from audit.models import AuditLog, AuditSeal
 from profiles.contact.emails import mail_contact_message
 from profiles.models import ContactMessage
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
-from tests.helpers.processes import wait_until
+from tests.helpers.servers.processes import wait_until
 from tests.helpers.webhooks import person
 from tests.journeys.system import System
 from webhooks.models import Alert, WebhookEvent

@@ -13,8 +13,8 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from tests.helpers.processes import wait_until
-from tests.helpers.site import Site, running_site
+from tests.helpers.servers.processes import wait_until
+from tests.helpers.servers.site import Site, running_site
 
 LIGHTHOUSE = Path(__file__).parent / "node_modules" / ".bin" / "lighthouse"
 PAGES = {"home": "/", "directory": "/builders/", "builder": "/builders/omar-haddad/"}

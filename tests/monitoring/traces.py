@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from accounts.clerk import samples
 from config import telemetry
-from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn, wait_until
+from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, gunicorn, wait_until
 from tests.helpers.webhooks import Svix, person
 
 pytestmark = pytest.mark.django_db(transaction=True)

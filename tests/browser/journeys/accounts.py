@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.browser.journeys.steps import expect_message, press
 from tests.browser.scenario import Scenario, expect_no_overflow
 from tests.browser.steps import sign_up
-from tests.helpers.processes import wait_until
+from tests.helpers.servers.processes import wait_until
 
 
 def test_sign_up_and_publish_a_page(scenario: Scenario) -> None:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.scenario import DEVICES, Device, Scenario, demo_site
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 
 @pytest.fixture(scope="package")

@@ -11,7 +11,7 @@ from tests.browser.journeys.steps import ZOFIA_SLUG, expect_message, open_sectio
 from tests.browser.scenario import Device, Scenario, expect_no_overflow, session_cookie, use_expired_token
 from tests.browser.steps import HeldPosts
 from tests.helpers.images import image_file
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 FILE: Any = {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": image_file(900, 600)}
 

@@ -6,7 +6,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.journeys.steps import ZOFIA, ZOFIA_SLUG, expect_message, press
 from tests.browser.scenario import Device, Scenario, expect_no_overflow
-from tests.helpers.processes import wait_until
+from tests.helpers.servers.processes import wait_until
 
 #: Strings that only appear on the pages of owners and admins.
 EDITING_MARKUP = ("owner-bar", "admin-bar", "/edit/", "/hide/", "/publish/", "csrfmiddlewaretoken", "owner.css")

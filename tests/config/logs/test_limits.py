@@ -10,7 +10,7 @@ import pytest
 
 from config.logs import limits as log_limits
 from config.logs.limits import LimitFilter, RecordLimiter
-from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn
+from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, gunicorn
 from tests.helpers.webhooks import URL
 
 REQUESTS = 100

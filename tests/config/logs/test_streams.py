@@ -14,7 +14,7 @@ import pytest
 
 from config.environment import BASE_DIR
 from config.logs.streams import JsonLines
-from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn, process, wait_until
+from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, gunicorn, process, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,7 +16,7 @@ import pytest
 from accounts.clerk import samples
 from accounts.models import User
 from config.server.gunicorn_worker import HEAD_TIMEOUT_S
-from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn
+from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, gunicorn
 from tests.helpers.webhooks import URL, Svix, new_svix_id, person
 from tests.settings import SECRET
 from webhooks.inbox import signatures

@@ -23,7 +23,7 @@ from pytest_django import Settings
 
 from accounts.clerk import diagnostics
 from accounts.clerk.diagnostics import Finding
-from tests.helpers.pgbouncer import pgbouncer
+from tests.helpers.servers.pgbouncer import pgbouncer
 from tests.helpers.webhooks import WebhookClient, person
 from webhooks.doctor import runner, state, surroundings
 from webhooks.doctor.catalogue import CHECKS

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.helpers.processes import wait_until
+from tests.helpers.servers.processes import wait_until
 from webhooks.inbox.group_commit import GroupCommit, _Entry
 
 

@@ -20,7 +20,7 @@ from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reco
 from audit.models import AuditLog, AuditSeal, AuditVerification
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
-from tests.helpers.receiver import Receiver, running_receiver
+from tests.helpers.servers.receiver import Receiver, running_receiver
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event

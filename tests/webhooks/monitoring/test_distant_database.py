@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from config.database import close_pools
 from tests.helpers.clients import with_password
-from tests.helpers.tcp_proxy import TcpProxy
+from tests.helpers.servers.tcp_proxy import TcpProxy
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.models import Alert

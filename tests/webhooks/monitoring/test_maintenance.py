@@ -13,7 +13,7 @@ from accounts.models import User
 from audit.models import AuditLog
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
-from tests.helpers.receiver import Receiver, running_receiver
+from tests.helpers.servers.receiver import Receiver, running_receiver
 from tests.webhooks.monitoring.test_alerts import MINUTE, NOW, check_alerts_at, create_dead_events, worker
 from webhooks.models import Alert, MaintenanceWindow, WebhookEvent
 

@@ -22,7 +22,7 @@ from core.db import timeouts
 from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.locks import short_lock_timeout
-from tests.helpers.receiver import running_receiver
+from tests.helpers.servers.receiver import running_receiver
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.jobs.rows import create_job
 from tests.webhooks.monitoring.test_hourly_counts import event

@@ -19,7 +19,7 @@ from accounts.models import User
 from audit.log import Actor
 from audit.models import AuditLog
 from tests.helpers.factories import UserFactory
-from tests.helpers.processes import process, wait_until
+from tests.helpers.servers.processes import process, wait_until
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from webhooks import personal_data, tasks

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config.environment import BASE_DIR
-from tests.helpers.processes import free_port, wait_until
+from tests.helpers.servers.processes import free_port, wait_until
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from config.environment import BASE_DIR
 
 TIMEOUT_S = 30
 #: The configuration of servers that share the database with other tests.
-WITHOUT_ALERT_THREAD = "tests/helpers/gunicorn.py"
+WITHOUT_ALERT_THREAD = "tests/helpers/servers/gunicorn.py"
 
 
 @contextmanager

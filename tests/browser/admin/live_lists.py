@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.axe import admin_violations
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 EVENTS = "/admin/webhooks/webhookevent/"
 HIDE = "Object.defineProperty(document, 'hidden', { value: %s, configurable: true })"

@@ -12,8 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from config.environment import BASE_DIR
 from local.stack import environment
 from local.stack.postgres import EmbeddedPostgres
-from tests.browser.axe import admin_violations
-from tests.browser.repairing import (
+from tests.browser.admin.repairing import (
     EVENTS,
     apply_action,
     failed_event_url,
@@ -23,8 +22,9 @@ from tests.browser.repairing import (
     tab,
     wait_for_status,
 )
-from tests.helpers.faulty_site import FaultySite
-from tests.helpers.site import Site
+from tests.browser.axe import admin_violations
+from tests.helpers.servers.faulty_site import FaultySite
+from tests.helpers.servers.site import Site
 
 __all__ = ["failed_event_url", "faulty_site", "site", "tab"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from config.environment import BASE_DIR
-from tests.helpers.processes import TIMEOUT_S, free_port, wait_until
+from tests.helpers.servers.processes import TIMEOUT_S, free_port, wait_until
 
 #: The host name in the configurations. It is only a name here: clients connect to 127.0.0.1.
 HOST = "profiles.example.com"

@@ -8,7 +8,7 @@ import signal
 
 from config.settings import *  # noqa: F403
 
-ROOT_URLCONF = "tests.helpers.interrupted_site_urls"
+ROOT_URLCONF = "tests.helpers.servers.interrupted_site_urls"
 KILLING = "msg_kill"
 
 

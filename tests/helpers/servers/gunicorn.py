@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 # gunicorn executes this file before it adds the project to the import path.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from config.gunicorn import *  # noqa: F403
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.axe import admin_violations
 from tests.browser.steps import ADMIN, sign_in
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 DASHBOARD = "/admin/webhooks/dashboard/"
 #: The dashboard is refreshed every ten seconds.

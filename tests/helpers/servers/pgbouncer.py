@@ -15,7 +15,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from core.db.timeouts import TIMEOUTS_MS
-from tests.helpers.processes import TIMEOUT_S, free_port, wait_until
+from tests.helpers.servers.processes import TIMEOUT_S, free_port, wait_until
 from tests.plugin import STARTED_HERE
 
 #: Debian installs PgBouncer in a folder that is only in root's PATH.

@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.axe import admin_violations
 from tests.browser.steps import ADMIN, user_id
-from tests.helpers.faulty_site import FaultySite
-from tests.helpers.site import Site, running_site
+from tests.helpers.servers.faulty_site import FaultySite
+from tests.helpers.servers.site import Site, running_site
 
 EVENTS = "/admin/webhooks/webhookevent/"
 NO_RECONCILIATION = {"RECONCILE_CRON": "0 0 29 2 *", "RECONCILE_FULL_CRON": "0 0 29 2 *"}

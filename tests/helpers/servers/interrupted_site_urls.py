@@ -3,7 +3,7 @@
 from typing import Any
 
 from config.urls import urlpatterns  # noqa: F401
-from tests.helpers.interrupted_site import kill_once
+from tests.helpers.servers.interrupted_site import kill_once
 from webhooks.inbox import delivery_log
 from webhooks.inbox.signatures import Delivery
 

@@ -12,7 +12,7 @@ from config.environment import BASE_DIR
 from local.stack import server_user
 from local.stack.folders import make_folder
 from local.stack.postgres import EmbeddedPostgres, installation
-from tests.helpers.processes import wait_until
+from tests.helpers.servers.processes import wait_until
 
 PAGE = BASE_DIR / "docs" / "deploy" / "replica.md"
 #: As in the page.

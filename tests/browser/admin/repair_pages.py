@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.axe import admin_violations
-from tests.helpers.site import Site
+from tests.helpers.servers.site import Site
 
 PATHS = (
     *(

@@ -2,9 +2,9 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.admin.repairing import failed_event_url, faulty_site, site, tab
 from tests.browser.axe import admin_violations
-from tests.browser.repairing import failed_event_url, faulty_site, site, tab
-from tests.helpers.faulty_site import FaultySite
+from tests.helpers.servers.faulty_site import FaultySite
 
 __all__ = ["failed_event_url", "faulty_site", "site", "tab"]
 

@@ -11,8 +11,8 @@ import psycopg
 from accounts.clerk import samples
 from local.stack import environment
 from local.stack.postgres import EmbeddedPostgres
-from tests.helpers.processes import wait_until
-from tests.helpers.site import Site
+from tests.helpers.servers.processes import wait_until
+from tests.helpers.servers.site import Site
 from tests.helpers.webhooks import URL, new_svix_id, person
 from webhooks.inbox import signatures
 

@@ -7,7 +7,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Self
 
-from tests.helpers.processes import free_port
+from tests.helpers.servers.processes import free_port
 
 #: A port of this machine, or the path of a UNIX socket.
 type Target = int | Path
