@@ -21,6 +21,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 MAIL_TIMEOUT_S = 20
 #: Seconds to wait for a connection to the replica before a page is read from the primary.
 REPLICA_TIMEOUT_S = 0.5
+#: How long a pool tries to replace a lost connection, until a request asks for one again. The pauses between attempts
+#: double, so with the pool's default of five minutes, a process could wait for minutes after the database is back.
+RECONNECT_TIMEOUT_S = 3
 #: How often a connection runs a statement before the server prepares it, so that rare statements are not prepared.
 PREPARE_THRESHOLD = 5
 TRUE_WORDS, FALSE_WORDS = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
@@ -260,7 +263,13 @@ def database_config(
     options["connect_timeout"] = 3
     if prepares:
         options["prepare_threshold"] = PREPARE_THRESHOLD
-    options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 3, "check": check_connection}
+    options["pool"] = {
+        "min_size": 1,
+        "max_size": pool_size,
+        "timeout": 3,
+        "reconnect_timeout": RECONNECT_TIMEOUT_S,
+        "check": check_connection,
+    }
     if pooler:  # The pooler rejects start-up options, and a server-side cursor would outlive its transaction.
         return config | {"CONN_MAX_AGE": 0, "OPTIONS": options, "DISABLE_SERVER_SIDE_CURSORS": True}
     options["options"] = STARTUP_OPTIONS

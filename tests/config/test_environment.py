@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from psycopg_pool.base import AttemptWithBackoff
 
 from config import environment
 from config.clerk_environment import ClerkScript, clerk_script, frontend_api_url
@@ -227,8 +228,18 @@ def test_connections_are_pooled_with_short_timeouts() -> None:
     assert settings["OPTIONS"] == {
         "connect_timeout": 3,
         "options": "-c lock_timeout=3000 -c statement_timeout=30000",
-        "pool": {"min_size": 1, "max_size": 4, "timeout": 3, "check": check_connection},
+        "pool": {"min_size": 1, "max_size": 4, "timeout": 3, "reconnect_timeout": 3, "check": check_connection},
     }
+
+
+def test_pool_reconnects_soon_after_a_long_outage() -> None:
+    pool = database_config("postgresql://olive@localhost/main", pool_size=4)["OPTIONS"]["pool"]
+    attempt, now, pauses = AttemptWithBackoff(timeout=pool["reconnect_timeout"]), 1000.0, []
+    while not attempt.time_to_give_up(now):  # then, the next request starts over
+        attempt.update_delay(now)
+        pauses.append(attempt.delay)
+        now += attempt.delay
+    assert max(pauses) < 3
 
 
 def test_transaction_pooler_gets_no_startup_options_and_no_server_side_cursors() -> None:
@@ -237,7 +248,7 @@ def test_transaction_pooler_gets_no_startup_options_and_no_server_side_cursors()
     assert settings["DISABLE_SERVER_SIDE_CURSORS"]
     assert settings["OPTIONS"] == {
         "connect_timeout": 3,
-        "pool": {"min_size": 1, "max_size": 4, "timeout": 3, "check": check_connection},
+        "pool": {"min_size": 1, "max_size": 4, "timeout": 3, "reconnect_timeout": 3, "check": check_connection},
     }
 
 

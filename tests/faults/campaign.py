@@ -19,8 +19,8 @@ from tests.helpers.servers.faulty_site import ADD_FAILING_TRIGGER, DROP_FAILING_
 MAX_SHOWN = 5
 #: Faults are caused for this multiple of the time that the site has if it keeps up with the sender.
 FAULT_TIME_RATIO = 1.5
-#: Seconds without a successful delivery after the last fault, until the run gives up.
-DELIVERY_TIMEOUT_S = 60
+#: Seconds without a successful delivery after the last fault, until the run gives up. Svix would retry for a day.
+DELIVERY_TIMEOUT_S = 300
 MAKE_RETRIES_DUE = """
 UPDATE webhooks_webhookevent SET next_attempt_at = '2026-01-01' WHERE state = 'failed';
 UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo' AND task_name LIKE '%retry_event';
@@ -73,6 +73,8 @@ def _wait_for_sender(stack: Stack, sender: Sender) -> None:
         stack.supervise(0.2)
         if len(sender.succeeded_at) > delivered:
             delivered, changed_at = len(sender.succeeded_at), time.monotonic()
+    if sender.unfinished:
+        print(f"No delivery succeeded for {DELIVERY_TIMEOUT_S} s. Last answers: {', '.join(sender.last_answers)}")
 
 
 def _retry_events(stack: Stack) -> None:

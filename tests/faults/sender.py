@@ -4,7 +4,7 @@ import heapq
 import http.client
 import json
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -41,13 +41,15 @@ class Sender:
     Attributes:
         clock_offset_s: how far the sender's clock is ahead of the receiver's clock.
         unfinished: number of messages that were not delivered yet.
-        answers: number of attempts by status, or by the class of the connection error.
+        answers: number of attempts by status, or by the class of the error.
+        last_answers: the latest of them.
         succeeded_at: the time of each successful delivery.
     """
 
     def __init__(self, messages: Sequence[Message], connect: Connect, *, rate: float, seed: int) -> None:
         self.clock_offset_s = 0
         self.answers: Counter[str] = Counter()
+        self.last_answers: deque[str] = deque(maxlen=THREADS)
         self.succeeded_at: list[float] = []
         self._connect, self._random, self._number = connect, Random(seed), count()
         self._condition, self._is_stopped = Condition(), False
@@ -87,6 +89,7 @@ class Sender:
             answer, outcome = self._attempt(connection, message)
             with self._condition:
                 self.answers[answer] += 1
+                self.last_answers.append(answer)
                 self._record(message, outcome)
                 self._condition.notify()
         connection.close()
@@ -122,15 +125,18 @@ class Sender:
         return delay_s * self._random.uniform(1 - JITTER, 1 + JITTER)
 
     def _attempt(self, connection: http.client.HTTPConnection, message: Message) -> tuple[str, str]:
-        """Return the status or the connection error of one attempt, and the outcome of a successful one."""
+        """Return the status or the error of one attempt, and the outcome of a successful one.
+
+        An unexpected error is also an answer. Otherwise, it would end the thread, and its message would never be sent.
+        """
         try:
             connection.request("POST", URL, message.body.encode(), self._headers(message))
             response = connection.getresponse()
             body = response.read()
-        except (OSError, http.client.HTTPException) as error:
+            return str(response.status), _outcome(body) if response.status == 200 else ""
+        except Exception as error:  # noqa: BLE001
             connection.close()
             return type(error).__name__, ""
-        return str(response.status), _outcome(body) if response.status == 200 else ""
 
     def _headers(self, message: Message) -> dict[str, Any]:
         at = datetime.now(UTC) + timedelta(seconds=self.clock_offset_s)
