@@ -129,6 +129,23 @@ def test_static_files_are_collected_without_settings(tmp_path: Path) -> None:
     assert (tmp_path / "staticfiles.json").exists()
 
 
+def test_pooler_reads_passwords_from_a_folder_that_survives_a_restart() -> None:
+    folder = BASE_DIR / "deploy" / "pgbouncer"
+    [path] = re.findall(r"^auth_file = (.*)$", (folder / "pgbouncer.ini").read_text(), re.MULTILINE)
+    assert path.startswith("/etc/")
+    assert path in (BASE_DIR / "docs" / "deploy" / "pooler.md").read_text()
+    assert path in (folder / "start.sh").read_text()  # the container replaces it
+
+
+def test_containers_with_the_database_password_are_replaced_together() -> None:
+    """Compose replaces a container if its environment has changed."""
+    services = yaml.safe_load((BASE_DIR / "deploy" / "compose.yaml").read_text())["services"]
+    for name in ("web", "worker", "migrate"):
+        assert services[name]["env_file"] == [{"path": ".env", "required": False}]
+    for name in ("pooler", "database"):
+        assert "${DATABASE_PASSWORD:-}" in services[name]["environment"].values()
+
+
 def test_database_password_is_rotated_as_described(database_url: str) -> None:
     create, lock = blocks(BASE_DIR / "docs" / "deploy" / "secrets.md", "sql")
     names = ("buildappswith_b", "buildappswith")

@@ -2,11 +2,13 @@
 
 import os
 import re
+import shlex
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from config.environment import BASE_DIR
 from local.stack import server_user
@@ -39,12 +41,12 @@ def create_replica(primary: EmbeddedPostgres, folder: Path, port: int, **setting
 def base_backup(folder: Path, port: int, *options: str) -> None:
     """Copy a running server's data to a new folder for EmbeddedPostgres, with the command in docs/deploy/replica.md."""
     data = make_folder(folder) / "postgres"
-    [line] = re.findall(r"^ *(pg_basebackup .*)$", PAGE.read_text(), re.MULTILINE)
-    changed = {"--host": "127.0.0.1", "--port": str(port), "--pgdata": str(data)}
-    words = [
-        f"{name}={changed.get(name, value)}" if value else name for name, _, value in map(_parts, line.split()[1:])
-    ]
-    command = [str(installation() / "bin" / "pg_basebackup"), *(w for w in words if _parts(w)[0] not in COPY_OPTIONS)]
+    [line] = re.findall(r"^ *runuser -u postgres -- pg_basebackup (.*)$", PAGE.read_text(), re.MULTILINE)
+    words = dict(word.partition("=")[::2] for word in shlex.split(line) if word.partition("=")[0] not in COPY_OPTIONS)
+    words["--dbname"] = make_conninfo(words["--dbname"], host="127.0.0.1", port=port)
+    words["--pgdata"] = str(data)
+    arguments = [f"{name}={value}" if value else name for name, value in words.items()]
+    command = [str(installation() / "bin" / "pg_basebackup"), *arguments]
     environ = os.environ | {"PGPASSWORD": PASSWORD}
     subprocess.run([*command, *options], check=True, capture_output=True, env=environ)
     for path in (data, *data.rglob("*")):
@@ -52,10 +54,10 @@ def base_backup(folder: Path, port: int, *options: str) -> None:
 
 
 def documented(text: str) -> bytes:
-    """Return the only SQL statement in docs/deploy/replica.md that contains a text."""
+    """Return the only SQL statement in docs/deploy/replica.md that contains a text. It can occur more than once."""
     blocks: list[str] = re.findall(r"^ *```sql\n(.*?)^ *```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    [statement] = [each for block in blocks for each in block.split(";") if text in each]
-    return statement.strip().encode()
+    [statement] = {each.strip() for block in blocks for each in block.split(";") if text in each}
+    return statement.encode()
 
 
 def wait_until_replayed(primary_url: str, replica_url: str) -> None:
@@ -67,7 +69,3 @@ def wait_until_replayed(primary_url: str, replica_url: str) -> None:
         [position] = primary.execute("SELECT pg_current_wal_lsn()").fetchone() or ()
         has_replayed = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
         wait_until(lambda: replica.execute(has_replayed, [position]).fetchone() == (True,), "the replica is behind")
-
-
-def _parts(word: str) -> tuple[str, str, str]:
-    return word.partition("=")

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Start PgBouncer in a container whose only writable folder is /run/pgbouncer.
+set -eu
+umask 077
+printf '"buildappswith" "%s"\n' "$DATABASE_PASSWORD" > /run/pgbouncer/userlist.txt
+sed 's|/etc/pgbouncer/userlist.txt|/run/pgbouncer/userlist.txt|' /etc/pgbouncer/pgbouncer.ini > /run/pgbouncer/pgbouncer.ini
+exec pgbouncer /run/pgbouncer/pgbouncer.ini
