@@ -15,7 +15,7 @@ from accounts.clerk import samples
 from config.environment import BASE_DIR
 from local.stack.postgres import EmbeddedPostgres
 from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, gunicorn, wait_until
-from tests.helpers.servers.replica import create_replica, wait_until_replayed
+from tests.helpers.servers.replica import create_replica, documented, wait_until_replayed
 from tests.helpers.servers.tcp_proxy import TcpProxy
 from tests.helpers.tokens import mint
 from tests.helpers.webhooks import Svix, new_svix_id, person
@@ -90,6 +90,13 @@ def test_visitors_read_from_the_replica_and_signed_in_users_from_the_primary(sit
         wait_until(lambda: site.name_shown_to(path) == "Renata", "a replica that is too far behind is still used")
     finally:
         site.execute_on_replica("SELECT pg_wal_replay_resume()")
+
+
+def test_primary_knows_the_replica_by_the_documented_name(site: Site) -> None:
+    """Synchronous replication to named replicas waits forever if no replica has the name."""
+    with psycopg.connect(site.primary.url) as connection:
+        names = connection.execute(documented("FROM pg_stat_replication")).fetchall()
+    assert [row[0] for row in names] == ["replica_1"]
 
 
 def test_new_page_is_visible_before_it_is_replicated(site: Site) -> None:
