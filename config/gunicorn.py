@@ -56,10 +56,12 @@ if logs_json:
 
 
 def post_worker_init(worker: object) -> None:
-    """Monitor the queue workers from the web servers, because a stopped worker cannot report its own failure."""
-    from webhooks.monitoring import worker_watchdog
+    """Monitor the queue workers, because a stopped worker cannot report its own failure, and report the settings."""
+    from webhooks.models import HostReport
+    from webhooks.monitoring import host_reports, worker_watchdog
 
     worker_watchdog.start()
+    host_reports.start(HostReport.Kind.WEB)
 
 
 def worker_exit(server: object, worker: object) -> None:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.clerk import diagnostics
 from accounts.clerk.diagnostics import Finding
-from webhooks.doctor import state, surroundings
+from webhooks.doctor import hosts, state, surroundings
 
 MINUTE, QUARTER = timedelta(minutes=1), timedelta(minutes=15)
 
@@ -45,6 +45,8 @@ def check_own_certificate() -> Finding:
 #: The checks by name, in the order in which one depends on the other.
 CHECKS: dict[str, Check] = {
     "settings": Check(_("Settings"), diagnostics.check_settings, in_thread=False),
+    "live_site": Check(_("Live site"), hosts.check_live_site, in_thread=False),
+    "hosts": Check(_("Versions and settings of all hosts"), hosts.check_hosts, in_thread=False, every=MINUTE),
     "instance": Check(_("Clerk instance"), diagnostics.check_instance),
     "key_server": Check(_("Public keys"), diagnostics.check_key_server, runbook="clerk_outage"),
     "clerk_api": Check(_("Reading Clerk’s users"), diagnostics.check_api, every=MINUTE, runbook="clerk_outage"),

@@ -10,7 +10,7 @@ from webhooks.models.counts import (
     RejectionCount,
     SecretCount,
 )
-from webhooks.models.diagnostics import CheckResult
+from webhooks.models.diagnostics import CheckResult, HostReport
 from webhooks.models.errors import ErrorGroup, JobFailure
 from webhooks.models.events import WebhookEvent, WebhookEventQuerySet
 from webhooks.models.jobs import Job
@@ -26,6 +26,7 @@ __all__ = [
     "ErrorGroup",
     "EventCount",
     "EventTiming",
+    "HostReport",
     "Job",
     "JobFailure",
     "MaintenanceWindow",

@@ -1,4 +1,4 @@
-"""The latest results of the checks in webhooks.doctor."""
+"""The latest results of the checks in webhooks.doctor, and the reports of the hosts that one of them compares."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -22,3 +22,24 @@ class CheckResult(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.get_state_display()}"
+
+
+class HostReport(models.Model):
+    """The version and settings of one kind of process on one host. Each report overwrites the row."""
+
+    class Kind(models.TextChoices):
+        WEB = "web", _("Web server")
+        WORKER = "worker", _("Worker")
+
+    host = models.CharField(max_length=200)
+    kind = models.CharField(max_length=8, choices=Kind)
+    version = models.CharField(max_length=64, blank=True)
+    digests = models.JSONField(help_text="A short digest of each setting that must be equal on all hosts.")
+    changed_at = models.DateTimeField(help_text="When the version or a setting last changed.")
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["host", "kind"], name="webhooks_host_report_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.host} ({self.kind})"

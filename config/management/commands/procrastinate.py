@@ -7,6 +7,8 @@ from procrastinate.contrib.django.management.commands import procrastinate
 
 from config.logs.streams import print_json_lines, set_level
 from config.startup import check_settings
+from webhooks.models import HostReport
+from webhooks.monitoring import host_reports
 from webhooks.tasks import recover_after_start
 
 
@@ -18,5 +20,6 @@ class Command(procrastinate.Command):
             print_json_lines(include_stdout=True)
             check_settings()
             recover_after_start()
+            host_reports.start(HostReport.Kind.WORKER)
             set_level(logging.INFO)  # Procrastinate prints only progress messages. Errors are logged.
         super().handle(*args, **options)

@@ -13,7 +13,16 @@ from webhooks.monitoring.signals import Signal, broken, degraded, unknown, well
 #: Results that are older are ignored. The checks run every 15 minutes.
 MAX_AGE = timedelta(hours=1)
 #: Failures of these checks affect users. Failures of the other checks need a review.
-SERIOUS = ("instance", "key_server", "frontend_dns", "frontend_certificate", "own_certificate", "mail", "media")
+SERIOUS = (
+    "hosts",
+    "instance",
+    "key_server",
+    "frontend_dns",
+    "frontend_certificate",
+    "own_certificate",
+    "mail",
+    "media",
+)
 MINOR = ("settings", "own_endpoint", "pooler")
 #: An expiring certificate affects users soon.
 EXPIRES_SOON = timedelta(days=3)
