@@ -88,7 +88,7 @@ monitoring: ## Test the files in docs/monitoring and OpenTelemetry; needs promto
 	@cd tests/monitoring && npm ci --no-audit --no-fund --silent && node check_grafana.mjs
 	$(IN_VENV) -m pytest -q tests/monitoring/prometheus.py tests/monitoring/traces.py
 
-cluster: ## Run a site on several hosts (nginx, PgBouncer, replica); ARGS=--test proves that it loses nothing
+cluster: ## Run a site on several hosts (nginx, PgBouncer, replica, object store); ARGS=--test proves that it loses nothing, with Chromium
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m tests.cluster $(ARGS)
 

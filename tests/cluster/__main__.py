@@ -1,7 +1,7 @@
 """Run a cluster on this machine, or test it.
 
 make cluster                      # run it, and print the URL
-make cluster ARGS=--test          # prove that it loses nothing, in about three minutes
+make cluster ARGS=--test          # prove that it loses nothing, in about three minutes; needs Chromium
 make cluster ARGS=--short         # without the restore and the upgrade
 """
 

@@ -1,4 +1,6 @@
-"""A site on several hosts: nginx, PgBouncer, a primary and a replica, two web hosts, two workers and a mail server."""
+"""A site on several hosts: nginx, PgBouncer, a primary and a replica, an object store, two web hosts, two workers and a mail
+server.
+"""
 
 import base64
 import os
@@ -21,7 +23,7 @@ from local.stack.steps import get_status
 from tests.cluster.edge import HOST, Edge, write_certificate, write_configuration
 from tests.faults.stack import NEVER, SUPERVISE_EVERY_S, WEB, WORKER, Database, Service
 from tests.helpers import tokens
-from tests.helpers.servers import pgbouncer
+from tests.helpers.servers import object_store, pgbouncer
 from tests.helpers.servers.mail_server import mail_server
 from tests.helpers.servers.processes import free_port
 from tests.helpers.servers.replica import create_replica, documented
@@ -52,7 +54,9 @@ class Cluster:
         self.primary = self._start_primary()
         self.address = stack.enter_context(TcpProxy([socket_of(self.primary)]))
         self.role = pgbouncer.create_role(self.primary.url)
-        self.environ = self._environment()
+        self.store_url = stack.enter_context(object_store.object_store())
+        object_store.bucket(self.store_url).create()
+        self.environ = self._environment() | object_store.settings_of(self.store_url)
         self.manage("migrate", "--verbosity=0")
         self.manage("collectstatic", "--noinput", "--verbosity=0")
         self.replication, self.replica = self.add_replica(self.primary, folder / "replica")
@@ -93,6 +97,10 @@ class Cluster:
         with psycopg.connect(self.primary.url) as connection:
             [number] = connection.execute(query).fetchone() or (0,)
         return int(number)
+
+    def object_names(self) -> set[str]:
+        """Return the names of all files in the object store."""
+        return {item.key for item in object_store.bucket(self.store_url).objects.all()}
 
     def last_replay(self) -> datetime:
         """Return the time of the last transaction that the replica has replayed."""

@@ -1,4 +1,4 @@
-"""The proofs: webhooks and pages through the TLS edge, restarts, killed hosts, promotion, restore and upgrade."""
+"""The proofs: webhooks, pages and a browser through the TLS edge, restarts, killed hosts, promotion, restore and upgrade."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -185,6 +185,7 @@ class Proofs:
 
 def run_proofs(folder: Path, *, is_short: bool) -> int:
     """Run the proofs, and return the exit code."""
+    from tests.cluster.browser import prove_browser_journey
     from tests.cluster.restore import prove_restore
     from tests.cluster.upgrade import prove_upgrade
 
@@ -194,6 +195,7 @@ def run_proofs(folder: Path, *, is_short: bool) -> int:
         with running_cluster(folder) as cluster:
             print(f"The cluster has started after {time.monotonic() - started:.0f} s.", flush=True)
             proofs = Proofs(cluster)
+            prove_browser_journey(proofs)
             proofs.rolling_restart()
             proofs.killed_processes()
             if not is_short:

@@ -8,7 +8,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from django.core.exceptions import ImproperlyConfigured
@@ -16,7 +15,6 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, default_storage, storages
 from django.core.management import CommandError, call_command
 from django.test import Client
-from moto.server import ThreadedMotoServer
 from pytest_django import Settings
 
 from config.media import FOLDER, media_storage, media_url
@@ -24,7 +22,7 @@ from core import object_store
 from core.object_store import ObjectStore
 from core.storage_errors import StorageUnavailableError
 from profiles.media import images, orphan_cleanup
-from tests.helpers.servers.processes import free_port
+from tests.helpers.servers import object_store as servers
 from webhooks.doctor import surroundings
 
 NAME = f"portraits/{'a' * 32}.webp"
@@ -33,21 +31,17 @@ KEYS = {"S3_ACCESS_KEY_ID": "key", "S3_SECRET_ACCESS_KEY": "$ecret"}
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
-    server.start()
-    yield f"http://127.0.0.1:{server._port}"
-    server.stop()
+    with servers.object_store() as url:
+        yield url
 
 
 @pytest.fixture
 def bucket(endpoint: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A bucket that the settings name, as seen by the operator of the object store."""
-    for name, value in (KEYS | {"S3_BUCKET": "media", "S3_ENDPOINT_URL": endpoint}).items():
+    for name, value in servers.settings_of(endpoint).items():
         monkeypatch.setenv(name, value)
-    s3 = boto3.resource(
-        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
-    )
-    found = s3.create_bucket(Bucket="media")
+    found = servers.bucket(endpoint)
+    found.create()
     found.objects.all().delete()
     settings.STORAGES = settings.STORAGES | {"default": media_storage()}
     return found
