@@ -1,6 +1,6 @@
 """Deliver events to a site while its parts fail, and check the result.
 
-make faults                                                 # 50,000 events in about 20 minutes
+make faults                                                 # 50,000 events in about ten minutes
 make faults ARGS="--events=1500 --rate=40 --seed=7"         # about 90 seconds, each fault once, in a known order
 """
 
