@@ -18,7 +18,7 @@ from tests.faults.sender import Sender
 from tests.faults.stack import Database, Service
 from tests.faults.workload import Message, messages
 from tests.helpers.servers.replica import documented, wait_until_replayed
-from webhooks.models import WebhookEvent
+from webhooks.models import HostReport, WebhookEvent
 
 PATHS = ("/", "/builders/", "/builders/?q=python", "/sitemap.xml")
 RATE = 20.0
@@ -35,6 +35,17 @@ class Proofs:
         self._random = Random(19)
 
     # --- Web hosts ---
+
+    def equal_settings(self) -> None:
+        """Check that web hosts and workers, which connect differently to the database, report equal settings."""
+        self.connect()
+        self.cluster.wait(lambda: HostReport.objects.count() == len(HostReport.Kind), "a process did not report")
+        self.check("web hosts and workers report equal settings", self._different_settings())
+
+    @staticmethod
+    def _different_settings() -> set[str]:
+        one, other = (report.digests for report in HostReport.objects.all())
+        return {name for name in one if one[name] != other[name]}
 
     def rolling_restart(self) -> None:
         with self.under_load(14, "a rolling restart"):
@@ -195,6 +206,7 @@ def run_proofs(folder: Path, *, is_short: bool) -> int:
         with running_cluster(folder) as cluster:
             print(f"The cluster has started after {time.monotonic() - started:.0f} s.", flush=True)
             proofs = Proofs(cluster)
+            proofs.equal_settings()
             prove_browser_journey(proofs)
             proofs.rolling_restart()
             proofs.killed_processes()
