@@ -58,8 +58,8 @@ def _measure_all(connection: Connection) -> None:
         fill(connection, stored + 1, size)
         stored = size + SAMPLE
         print(f"| {size:,} | {measure(connection, size)} |", flush=True)
-    for name, size in connection.execute(LARGEST_INDEXES):
-        print(f"{name}: {size / stored:.0f} bytes per row")
+    for name, total in connection.execute(LARGEST_INDEXES):
+        print(f"{name}: {total / stored:.0f} bytes per row")
 
 
 def fill(connection: Connection, first: int, last: int) -> None:
