@@ -195,7 +195,8 @@ WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        # The second folder has the templates of local.components.
+        "DIRS": [BASE_DIR / "templates", *([BASE_DIR / "local" / "templates"] if LOCAL_MODE else [])],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

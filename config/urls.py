@@ -1,5 +1,6 @@
 """The root URLconf."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
@@ -23,3 +24,6 @@ urlpatterns = [
     path("readyz", views.readyz, name="readyz"),
     path("metrics", views.metrics, name="metrics"),
 ]
+if settings.LOCAL_MODE:
+    # The package `local` is not part of the container image, and config must not import it.
+    urlpatterns.append(path("local/components/", include("local.components.urls")))

@@ -189,6 +189,9 @@ READ: dict[str, Statuses] = {
     "/healthz": same_for_everyone(OK),
     "/readyz": same_for_everyone(OK),
     "/metrics": same_for_everyone(OK),  # from localhost, in local mode
+    "/local/components/": same_for_everyone(OK),  # in local mode
+    "/local/components/builder/": same_for_everyone(OK),
+    "/local/components/missing/": same_for_everyone(NOT_FOUND),
 }
 #: Status when an empty form is posted to a portfolio page.
 PORTFOLIO = {
@@ -398,6 +401,7 @@ PATTERNS = {
     "healthz": "/healthz",
     "readyz": "/readyz",
     "metrics": "/metrics",
+    "<slug:group>/": "/local/components/builder/",
 }
 
 

@@ -41,6 +41,7 @@ ARGUMENTS = {
     "rest": "nowhere",
     "public_id": NO_LINK,
     "section": "introduction",
+    "group": "builder",
     "name": f"projects/{'0' * 32}.webp",
 }
 #: A matching path for each regular expression.
