@@ -14,7 +14,7 @@ from accounts.clerk import instance_guard
 from accounts.clerk.fields import ClerkPayloadError, parse_user_id
 from accounts.clerk.http import ClerkApiError, ClerkNotFoundError, ClerkRejectedError, request
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank, parse_user
-from accounts.clerk.session_payloads import SESSION_ID
+from accounts.clerk.session_payloads import SESSION_ID, ClerkSession, active_session
 
 __all__ = ["ClerkApiError", "ClerkNotFoundError", "ClerkRejectedError"]
 
@@ -97,6 +97,36 @@ def delete_user(clerk_id: str) -> None:
         instance_guard.verify_secret_key()
 
 
+def ban_user(clerk_id: str) -> ClerkUser:
+    """Ban a user. Clerk also ends the user's sessions."""
+    return _change_access(clerk_id, "ban")
+
+
+def unban_user(clerk_id: str) -> ClerkUser:
+    return _change_access(clerk_id, "unban")
+
+
+def lock_user(clerk_id: str) -> ClerkUser:
+    """Lock a user, who can then not sign in until the lock expires. Clerk does not end the user's sessions."""
+    return _change_access(clerk_id, "lock")
+
+
+def unlock_user(clerk_id: str) -> ClerkUser:
+    return _change_access(clerk_id, "unlock")
+
+
+def list_active_sessions(clerk_id: str) -> list[ClerkSession]:
+    """Return a user's active sessions, at most `PAGE_SIZE`."""
+    query = {"user_id": parse_user_id(clerk_id), "status": "active", "limit": str(PAGE_SIZE)}
+    found = request("GET", "/v1/sessions", query=query)
+    if not isinstance(found, list):
+        raise ClerkApiError("Clerk's session list is not a JSON array.")
+    try:
+        return [active_session(entry) for entry in found]
+    except ClerkPayloadError as error:
+        raise ClerkApiError(f"Clerk's session list for {clerk_id} cannot be parsed: {error}") from error
+
+
 def revoke_session(session_id: str) -> None:
     """End a session so that Clerk issues no more tokens for it. Do nothing if the session has already ended."""
     if not SESSION_ID.fullmatch(session_id):
@@ -105,6 +135,11 @@ def revoke_session(session_id: str) -> None:
         request("POST", f"/v1/sessions/{session_id}/revoke")
     except (ClerkNotFoundError, ClerkRejectedError):
         return
+
+
+def _change_access(clerk_id: str, verb: str) -> ClerkUser:
+    response = request("POST", f"{_user_path(clerk_id)}/{verb}")
+    return _parse_response(response, datetime.now(UTC), about=clerk_id)
 
 
 def _user_path(clerk_id: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from accounts.clerk.fields import ClerkPayloadError, parse_user_id
+from accounts.clerk.fields import ClerkPayloadError, parse_time, parse_user_id
 from core.text import clean_line
 
 SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,59}")
@@ -32,6 +32,22 @@ class ClerkSessionEnded:
     clerk_id: str
     session_id: str
     ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClerkSession:
+    """An active session in Clerk's list."""
+
+    session_id: str
+    started_at: datetime
+    last_active_at: datetime | None
+
+
+def active_session(data: object) -> ClerkSession:
+    _, session_id, session = _session(data)
+    last_active = session.get("last_active_at")
+    last_active_at = None if last_active is None else parse_time(last_active, "last_active_at")
+    return ClerkSession(session_id, parse_time(session.get("created_at"), "created_at"), last_active_at)
 
 
 def session_started(data: object, occurred_at: datetime) -> ClerkSessionStarted:

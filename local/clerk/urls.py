@@ -32,6 +32,7 @@ urlpatterns = [
     path("v1/users/<str:user_id>", backend_api.user),
     path("v1/users/<str:user_id>/metadata", backend_api.user_metadata),
     re_path(r"^v1/users/(?P<user_id>[^/]+)/(?P<verb>ban|unban)$", backend_api.user_ban),
+    re_path(r"^v1/users/(?P<user_id>[^/]+)/(?P<verb>lock|unlock)$", backend_api.user_lock),
     path("v1/sessions", backend_api.session_list),
     path("v1/sessions/<str:session_id>", backend_api.session),
     path("v1/sessions/<str:session_id>/revoke", backend_api.session_revoke),

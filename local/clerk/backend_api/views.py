@@ -106,6 +106,17 @@ def user_ban(request: HttpRequest, user_id: str, verb: str) -> HttpResponse:
 
 
 @backend_api
+@require_POST
+def user_lock(request: HttpRequest, user_id: str, verb: str) -> HttpResponse:
+    """Lock a user, who can then not start new sessions, or remove the lock. Sessions continue."""
+    with transaction.atomic():
+        user = User.objects.get(pk=user_id)
+        user.locked = verb == "lock"
+        user_actions.update(user, actor(request))
+    return JsonResponse(serializers.user(user))
+
+
+@backend_api
 @require_safe
 def session_list(request: HttpRequest) -> HttpResponse:
     filters = {name: request.GET[name] for name in ("user_id", "client_id", "status") if name in request.GET}

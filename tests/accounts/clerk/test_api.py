@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ from accounts.clerk import api, rate_limiter
 from accounts.clerk import http as transport
 from accounts.clerk.api import ClerkApiError, ClerkRejectedError
 from accounts.clerk.fields import ClerkPayloadError
-from accounts.clerk.payloads import ClerkUserDeleted
+from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import ClerkRateLimit
 from tests.helpers.clerk import FakeClerk
 from tests.helpers.webhooks import person
@@ -70,6 +71,36 @@ class TestRequests:
         api.revoke_session("sess_2a")
         fake.respond_with(error_response(400, "session_not_active"))
         api.revoke_session("sess_2a")
+
+    @pytest.mark.parametrize(
+        ("call", "verb"),
+        (
+            (api.ban_user, "ban"),
+            (api.unban_user, "unban"),
+            (api.lock_user, "lock"),
+            (api.unlock_user, "unlock"),
+        ),
+    )
+    def test_access_change_returns_the_user(self, fake: FakeClerk, call: Callable[[str], ClerkUser], verb: str) -> None:
+        olive = person()
+        fake.respond_with(httpx.Response(200, json=olive.data()))
+        assert call(olive.clerk_id).clerk_id == olive.clerk_id
+        [request] = fake.requests
+        assert (request.method, request.url.path) == ("POST", f"/v1/users/{olive.clerk_id}/{verb}")
+
+    def test_active_sessions_are_listed(self, fake: FakeClerk) -> None:
+        session = {"id": "sess_2a", "user_id": "user_2a", "created_at": 1_700_000_000_000, "last_active_at": None}
+        fake.respond_with(httpx.Response(200, json=[session]))
+        [found] = api.list_active_sessions("user_2a")
+        assert (found.session_id, found.last_active_at) == ("sess_2a", None)
+        assert found.started_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+        assert fake.requests[0].url.query == b"user_id=user_2a&status=active&limit=500"
+
+    @pytest.mark.parametrize("body", ({}, [7], [{"id": "x", "user_id": "user_2a"}]))
+    def test_unreadable_session_list_is_an_error(self, fake: FakeClerk, body: Any) -> None:
+        fake.respond_with(httpx.Response(200, json=body))
+        with pytest.raises(ClerkApiError, match="session list"):
+            api.list_active_sessions("user_2a")
 
     def test_users_are_counted(self, fake: FakeClerk) -> None:
         fake.respond_with(httpx.Response(200, json={"object": "total_count", "total_count": 7}))

@@ -121,6 +121,16 @@ class TestUsers:
         )
         assert [event["data"]["banned"] for event in events] == [False, True, False]
 
+    def test_lock_and_unlock_send_events(self, clerk: StandIn, endpoint: Endpoint) -> None:
+        olive = clerk.create(first_name="Olive")
+        assert request(clerk, "POST", f"/v1/users/{olive['id']}/lock").json()["locked"] is True
+        assert request(clerk, "POST", f"/v1/users/{olive['id']}/unlock").json()["locked"] is False
+        assert code(request(clerk, "POST", "/v1/users/user_unknown/lock"))[0] == 404
+        events = sorted(
+            (delivery.event for delivery in endpoint.wait_for(olive, 3)), key=lambda event: event["timestamp"]
+        )
+        assert [event["data"]["locked"] for event in events] == [False, True, False]
+
     def test_deletion_sends_one_event(self, clerk: StandIn, endpoint: Endpoint) -> None:
         olive = clerk.create(first_name="Olive")
         path = f"/v1/users/{olive['id']}"
