@@ -80,6 +80,7 @@ def _describe(reason: HidingReason) -> str:
 
 @admin.register(BuilderProfile)
 class BuilderProfileAdmin(VisibilityColumnMixin[BuilderProfile], ReadOnlyAdmin[BuilderProfile]):
+    change_form_template = "admin/profiles/builderprofile/change_form.html"
     list_display = (
         "name",
         "visibility",

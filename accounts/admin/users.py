@@ -15,7 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from accounts.admin.access import may_repair
+from accounts.admin.access_page import AccessPageMixin
 from accounts.admin.user_filters import LastEventFilter, ReportFilter, RoleFilter, StateFilter
+from accounts.extensions import extensions
 from accounts.models import DataExport, EndedSession, MetadataPush, User
 from accounts.roles.forms import RoleChangesForm
 from accounts.roles.permissions import RoleChangeError
@@ -34,7 +36,7 @@ PUSH_LEVELS: dict[str, str] = {PushState.PENDING: "attention", PushState.DONE: "
 
 
 @admin.register(User)
-class UserAdmin(ReadOnlyAdmin[User]):
+class UserAdmin(AccessPageMixin, ReadOnlyAdmin[User]):
     """Clerk users, tombstones of deleted users, and local operators."""
 
     change_form_template = "admin/accounts/user/change_form.html"
@@ -58,6 +60,13 @@ class UserAdmin(ReadOnlyAdmin[User]):
     @admin.display(description=_("roles"), ordering="roles")
     def role_names(self, user: User) -> str:
         return ", ".join(map(str, user.role_labels)) or "–"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        page_url = extensions.page_url(int(object_id)) if object_id.isascii() and object_id.isdecimal() else ""
+        context = {"page_url": page_url, "can_change_access": may_repair(request)}
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     @admin.action(description=_("Change roles of selected users"))
     def change_roles(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:

@@ -182,6 +182,9 @@ class AuditLog(AppendOnly):
         SYNONYM_CHANGED = "SYNONYM_CHANGED"
         # An admin exported webhook events. Written before the first row is sent.
         EVENTS_EXPORTED = "EVENTS_EXPORTED"
+        # An admin banned or locked a user, removed a ban or lock, or ended sessions. The row contains the error if Clerk
+        # did not make the change.
+        ACCESS_CHANGED = "ACCESS_CHANGED"
         # A user signed in with Clerk.
         USER_SIGNED_IN = "USER_SIGNED_IN"
         # A local operator signed in to the admin with a password.
