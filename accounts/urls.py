@@ -3,6 +3,7 @@ from django.urls import path
 from accounts import views
 from accounts.privacy import views as privacy_views
 from accounts.roles import views as role_views
+from accounts.security import disclosure
 from accounts.sessions import views as session_views
 
 app_name = "accounts"
@@ -15,5 +16,6 @@ urlpatterns = [
     path("account/roles/stop/<slug:role>/", role_views.RoleEndView.as_view(), name="role_end"),
     path("account/exports/", privacy_views.ExportView.as_view(), name="export"),
     path("account/exports/<uuid:public_id>/", privacy_views.data_export, name="data_export"),
+    path(".well-known/security.txt", disclosure.security_txt, name="security_txt"),
     path("account/delete/", privacy_views.DeletionView.as_view(), name="delete"),
 ]

@@ -27,6 +27,7 @@ RECONNECT_TIMEOUT_S = 3
 #: How often a connection runs a statement before the server prepares it, so that rare statements are not prepared.
 PREPARE_THRESHOLD = 5
 TRUE_WORDS, FALSE_WORDS = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+CONTACT_URI = re.compile(r"mailto:[^\s@]+@[^\s@]+|https://\S+|tel:\+?[0-9-]+")
 FRACTION = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
 #: A host name with a top-level domain. IP addresses and "localhost" are useless in an email.
 LINKED_HOST = re.compile(r"\.[a-z][a-z0-9-]*(:\d+)?$", re.ASCII)
@@ -79,6 +80,17 @@ def boolean(name: str, *, default: bool = False) -> bool:
 def comma_separated(name: str, default: list[str] | None = None) -> list[str]:
     """Return the non-empty values in the comma-separated variable `name`, or `default` if there are none."""
     return [value.strip() for value in secret(name).split(",") if value.strip()] or default or []
+
+
+def contact_uris(name: str) -> list[str]:
+    """Return the URIs in the variable `name`. An email address without a scheme gets `mailto:`."""
+    uris = [f"mailto:{text}" if "@" in text and ":" not in text else text for text in comma_separated(name)]
+    for uri in uris:
+        if not CONTACT_URI.fullmatch(uri):
+            raise ImproperlyConfigured(
+                f"{name} must contain email addresses or URLs such as https://example.com/report, not {uri!r}."
+            )
+    return uris
 
 
 def choice(name: str, options: tuple[str, ...], default: str) -> str:

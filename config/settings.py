@@ -14,6 +14,7 @@ from config.environment import (
     boolean,
     choice,
     comma_separated,
+    contact_uris,
     cron,
     database_config,
     deployment,
@@ -357,6 +358,11 @@ EMAIL_URL: str = env.str("EMAIL_URL", default="")
 _mailer = mailer_config(EMAIL_URL)
 MAILERS = {"default": _mailer if LIVE_SITE else {"BACKEND": "core.mail.HeldEmailBackend"}}
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="") or "Buildappswith <no-reply@localhost>"
+
+#: Where to report security problems: URIs for security.txt. If empty, /.well-known/security.txt returns 404.
+SECURITY_CONTACT = contact_uris("SECURITY_CONTACT")
+#: Languages in which reports are understood.
+SECURITY_LANGUAGES = comma_separated("SECURITY_LANGUAGES", ["en"])
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
 

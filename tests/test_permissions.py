@@ -103,6 +103,7 @@ READ: dict[str, Statuses] = {
     "/": same_for_everyone(OK),
     "/robots.txt": same_for_everyone(OK),
     "/sitemap.xml": same_for_everyone(OK),
+    "/.well-known/security.txt": same_for_everyone(NOT_FOUND),  # no contact is set
     "/sitemap-0.xml": same_for_everyone(OK),
     "/builders/": same_for_everyone(OK),
     "/builders/{builder.slug}/": same_for_everyone(OK),
@@ -336,6 +337,7 @@ PATTERNS = {
     "": "/",
     "robots.txt": "/robots.txt",
     "sitemap.xml": "/sitemap.xml",
+    ".well-known/security.txt": "/.well-known/security.txt",
     "sitemap-<bigint:number>.xml": "/sitemap-0.xml",
     "builders/": "/builders/",
     "builders/<str:slug>/": "/builders/{builder.slug}/",

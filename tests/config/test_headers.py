@@ -264,6 +264,7 @@ EXCEPTIONS = {
     "/api/webhooks/clerk": 405,
     # Signing in with a password only gives access to the admin.
     "/api/profiles/me": 401,
+    "/.well-known/security.txt": 404,  # No contact is set.
     "/api/profiles/builders/1": 404,
     "/api/profiles/clients/1": 404,
     "/clients/1/edit/": 404,

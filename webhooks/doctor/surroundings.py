@@ -23,6 +23,16 @@ MIN_FREE_BYTES = 1024**3
 GIB = 1024**3
 
 
+def check_security_contact() -> Finding:
+    """Check that people can find out where to report security problems."""
+    if settings.SECURITY_CONTACT:
+        return Finding(note=f"Reports go to {', '.join(settings.SECURITY_CONTACT)}.")
+    if settings.LOCAL_MODE:
+        return skipped("Local mode needs no contact.")
+    problem = "SECURITY_CONTACT is not set, so /.well-known/security.txt returns 404."
+    return Finding(problem, "Set it to the email address for reports of security problems.")
+
+
 def check_mail() -> Finding:
     """Connect and log in to the mail server without sending a message."""
     backend = mailers["default"]
