@@ -1,7 +1,7 @@
 # All development commands. `make` lists them. Requires GNU make, a POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test check smoke fuzz oracle monitoring browser-test alarms screenshots lighthouse docs bench format migrations messages
+.PHONY: help run manage test test-slow check smoke fuzz oracle monitoring browser-test alarms screenshots lighthouse docs bench format migrations messages
 .PHONY: cluster faults image requirements clean
 
 # Each candidate is executed, because pyenv has shims for versions that are not installed.
@@ -38,9 +38,15 @@ manage: ## Run a manage.py command while `make run` is running: make manage ARGS
 	$(INSTALL) local.txt
 	$(IN_VENV) -m local.stack.manage $(ARGS)
 
-test: ## Run the tests with a real PostgreSQL. To run only some tests: make test ARGS="tests/webhooks -k retry"
+PYTEST = $(IN_VENV) -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
+test: ## Run the quick tests with a real PostgreSQL. To run only some tests, slow ones included: make test ARGS="tests/webhooks -k retry"
 	$(INSTALL) dev.txt
-	$(IN_VENV) -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(or $(ARGS),-m "not slow")
+
+test-slow: ## Run the other tests, which start processes or request every URL
+	$(INSTALL) dev.txt
+	$(PYTEST) -m slow $(ARGS)
 
 check: ## Check lint, formatting, types, migrations, deployment settings and known vulnerabilities
 	$(INSTALL) dev.txt

@@ -30,17 +30,27 @@ SETTINGS: dict[str, str | int] = {
     "max_connections": 200,
 }
 
-#: Folders and files with few but slow tests, which start processes.
+#: Folders and files that `make test-slow` runs: they start processes, wait for locks or timeouts, or request every URL as every
+#: kind of visitor. They need as much time as the other nine of ten tests together.
 SLOW = (
-    *(
-        "tests/journeys/",
-        "tests/local/",
-        "tests/deploy/",
-        "tests/config/logs/",
-        "tests/config/server/",
-        "tests/config/test_startup.py",
-    ),
-    *("tests/config/test_error_reporting.py", "tests/profiles/api/test_openapi.py"),
+    "tests/accounts/sync/test_missed_deletions.py",
+    "tests/config/logs/",
+    "tests/config/server/",
+    "tests/config/test_error_reporting.py",
+    "tests/config/test_headers.py",
+    "tests/config/test_private_pages.py",
+    "tests/config/test_startup.py",
+    "tests/deploy/",
+    "tests/journeys/",
+    "tests/local/",
+    "tests/profiles/api/test_openapi.py",
+    "tests/profiles/test_bad_input.py",
+    "tests/test_admin_filters.py",
+    "tests/test_admin_permissions.py",
+    "tests/test_jobs.py",
+    "tests/test_permissions.py",
+    "tests/webhooks/monitoring/test_distant_database.py",
+    "tests/webhooks/monitoring/test_slow_database.py",
 )
 
 #: Marks DATABASE_URL as set by this plugin, for pytest-xdist workers, which inherit the environment.
@@ -71,6 +81,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         os.environ["DATABASE_POOLER"] = ""  # the PgBouncer tests set this variable for their processes
         _cleanups.append(postgres.stop)
     yield
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests of SLOW, which `-m slow` selects."""
+    if item.nodeid.startswith(SLOW):
+        item.add_marker("slow")
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-django, which sorts the tests of each file
