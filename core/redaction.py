@@ -19,7 +19,7 @@ SECRETS = re.compile(
     r"""
     (?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)++  # an email address
     | \b(?:whsec|sk_test|sk_live)_[\w+/=-]++        # Clerk and Svix keys
-    | \beyJ[\w-]*+(?:\.[\w-]++){0,2}               # a session token, which can be cut
+    | \beyJ[\w-]*+(?:\.[\w-]++){0,2}               # a session token, possibly truncated
     | \bv1a?,[A-Za-z0-9+/=]{20,}+                   # a Svix signature
     | (?i:\bbearer)\s++\S++
     | (?<=://)[^\s/@:]++:[^\s/@]++(?=@)              # username and password in a URL

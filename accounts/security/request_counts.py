@@ -34,7 +34,7 @@ RETURNING requests, extract(epoch FROM ends_at - clock_timestamp())::float8
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Allow one client `requests` requests in `span_s` seconds.
+    """A limit of `requests` requests per client in `span_s` seconds.
 
     A process collects `batch` requests before it counts them.
     """

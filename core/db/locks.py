@@ -11,7 +11,7 @@ def try_lock(number: int) -> Iterator[bool]:
     """Try to hold the advisory lock `number` until the block ends, and yield whether it is held.
 
     PostgreSQL releases the lock if the process is killed. The lock belongs to a transaction on a separate connection. A
-    session-level lock would not work with PgBouncer, because the unlock may reach another session. The transaction
+    session-level lock would not work with PgBouncer, because the unlock could run in a different session. The transaction
     writes nothing and holds no snapshot, so it does not delay vacuum or the sealing of the audit log.
     """
     holder = connection.copy()

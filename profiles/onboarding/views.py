@@ -26,7 +26,7 @@ from accounts.sessions.preserved_forms import PreservedFormMixin
 from audit.log import Actor
 from profiles.editing import services as editing
 from profiles.forms.sections import ClientForm, ProfileForm
-from profiles.localization import currencies, languages
+from profiles.localization import guessed_currency, languages
 from profiles.models import BuilderProfile, ClientProfile, Profile, Project
 from profiles.onboarding import services as onboarding
 from profiles.onboarding.forms import BuilderQuestionsForm, FirstProjectForm, GoalForm
@@ -154,7 +154,7 @@ class BuilderQuestionsView(QuestionsView[BuilderProfile]):
             return {}
         code = languages.from_header(header)
         guesses = {
-            "currency": currencies.from_header(header),
+            "currency": guessed_currency.from_header(header),
             "page_language": code,
             "languages": [code] if code else [],
         }

@@ -1,7 +1,7 @@
 """Count verified deliveries by signing secret and hour, to show which secrets are still in use.
 
-The event rows are not sufficient. During a rotation, two endpoints deliver each event with different secrets, and the
-row stores only the secret of the first delivery.
+Event rows are not enough: during a rotation, two endpoints deliver each event with different secrets, and its row stores
+only the secret of the first delivery.
 """
 
 from django.utils import timezone

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from profiles import personal_data
 from profiles.directory import exchange_rates
-from profiles.localization import currencies, languages, time_zones
+from profiles.localization import guessed_currency, languages, time_zones
 from profiles.models import BuilderProfile, Currency
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import BuilderProfileFactory, ProjectFactory
@@ -242,7 +242,7 @@ class TestGuesses:
         ),
     )
     def test_language_and_currency_are_guessed(self, header: str, language: str, currency: str) -> None:
-        assert (languages.from_header(header), currencies.from_header(header)) == (language, currency)
+        assert (languages.from_header(header), guessed_currency.from_header(header)) == (language, currency)
 
     def test_first_step_is_prefilled_from_the_browser(self) -> None:
         profile = BuilderProfileFactory.create(headline="", unpublished=True)
