@@ -12,6 +12,7 @@ from django.views.generic.base import View
 
 from accounts.http import AuthenticatedRequest, json_error
 from accounts.mixins import RoleRequiredMixin
+from accounts.public_pages import from_replica
 from profiles.api.base import JsonView, ProfileView
 from profiles.api.errors import ApiError
 from profiles.api.listing import PARAMETER_NAMES, describe_search, next_page_links, parse_query
@@ -21,7 +22,6 @@ from profiles.api.schemas import READ_ONLY
 from profiles.api.serializers import builder_json, builder_summary_json, client_json, user_json
 from profiles.directory.search import find
 from profiles.models import BuilderProfile, ClientProfile
-from profiles.public_pages import from_replica
 
 PAGE_SIZE = 50
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import push_url, replace_url
 from django_htmx.middleware import HtmxDetails
 
+from accounts.public_pages import from_replica, is_for_every_visitor, share_by_content
 from profiles import flags
 from profiles.cards import with_cards
 from profiles.directory import client_needs, facet_counts
@@ -22,7 +23,6 @@ from profiles.directory.query import MAX_PAGES, DirectoryQuery
 from profiles.directory.search import Match, Page, find_pages
 from profiles.localization.visitor_currency import is_chosen, remember, visitor_currency
 from profiles.models import BuilderProfile, Currency, Domain
-from profiles.public_pages import from_replica, is_for_every_visitor, share_by_content
 from profiles.shortlist.client_state import client_state
 
 HOME_PAGE_SIZE = 6

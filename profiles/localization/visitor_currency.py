@@ -2,8 +2,8 @@
 
 from django.http import HttpRequest, HttpResponse
 
+from accounts.public_pages import CURRENCY_COOKIE
 from profiles.models import Currency
-from profiles.public_pages import CURRENCY_COOKIE
 
 MAX_AGE_S = 365 * 24 * 3600
 

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('headline', models.CharField(blank=True, max_length=160, verbose_name='headline')),
                 ('tagline', models.CharField(blank=True, db_default='', default='', help_text="One line in the builder's own voice, below the headline.", max_length=160, verbose_name='tagline')),
                 ('image', models.ImageField(blank=True, db_default='', default='', help_text='Replaces the image from Clerk.', upload_to='portraits/', verbose_name='portrait')),
-                ('bio', models.TextField(blank=True, db_default='', default='', help_text='Markdown; see profiles.pages.markdown.', verbose_name='about you')),
+                ('bio', models.TextField(blank=True, db_default='', default='', help_text='Markdown; see core.markdown.', verbose_name='about you')),
                 ('page_language', models.CharField(blank=True, db_default='', default='', help_text='The ISO 639 code of the language in which the builder writes.', max_length=8, verbose_name='language of the page')),
                 ('languages', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=24), blank=True, db_default=[], default=list, help_text='ISO 639 codes of spoken languages, with or without a level: pl:native, en:fluent, de.', verbose_name='languages')),
                 ('years_experience', models.PositiveSmallIntegerField(blank=True, help_text='Years of experience in building apps.', null=True, verbose_name='years of experience')),

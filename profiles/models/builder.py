@@ -104,7 +104,7 @@ class BuilderProfile(Profile):
         help_text="Replaces the image from Clerk.",
     )
     bio = models.TextField(
-        _("about you"), blank=True, default="", db_default="", help_text="Markdown; see profiles.pages.markdown."
+        _("about you"), blank=True, default="", db_default="", help_text="Markdown; see core.markdown."
     )
     page_language = models.CharField(
         _("language of the page"),

@@ -4,11 +4,11 @@ import time
 from datetime import date, datetime
 from typing import Any
 
+from accounts.public_pages import etag_of
 from core.db.compiled import compile_query
 from core.text import postgres_safe
 from profiles.models import BuilderProfile
 from profiles.models.versions import PAGE_VERSION
-from profiles.public_pages import etag_of
 
 _COLUMNS = ("page_version", "time_zone", "availability_confirmed_at", "available_from")
 _find = compile_query(

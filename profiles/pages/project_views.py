@@ -10,6 +10,7 @@ from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
+from accounts.public_pages import etag_of, from_replica, is_for_every_visitor, share, unchanged_response
 from core.interface_languages import interface_language
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile, Project
@@ -20,7 +21,6 @@ from profiles.pages.share_metadata import build_project_sharing
 from profiles.pages.sharing_views import image_response, public_profile, without_index
 from profiles.pages.views import is_indexed
 from profiles.permissions import is_public, is_reachable
-from profiles.public_pages import etag_of, from_replica, is_for_every_visitor, share, unchanged_response
 
 
 @method_decorator(from_replica, name="dispatch")

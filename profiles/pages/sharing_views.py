@@ -12,13 +12,13 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_safe
 
+from accounts.public_pages import from_replica, is_for_every_visitor, share_by_content
 from core.interface_languages import interface_language
 from core.text import postgres_safe
 from profiles.models import BuilderProfile
 from profiles.models.versions import CARD_VERSION
 from profiles.pages import share_card
 from profiles.pages.vcard import vcard_of
-from profiles.public_pages import from_replica, is_for_every_visitor, share_by_content
 
 #: Cache lifetime of the share image, in seconds.
 IMAGE_MAX_AGE_S = 3600

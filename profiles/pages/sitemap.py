@@ -16,8 +16,8 @@ from django.utils.cache import patch_cache_control
 from django.utils.html import escape
 from django.views.decorators.http import require_safe
 
+from accounts.public_pages import from_replica
 from profiles.models import BuilderProfile, Project
-from profiles.public_pages import from_replica
 
 #: Maximum number of URLs per file.
 FILE_SIZE = 50_000

@@ -11,6 +11,8 @@ from django.utils.decorators import method_decorator
 from django.utils.functional import SimpleLazyObject
 
 from accounts.models import User
+from accounts.public_pages import from_replica, is_for_every_visitor, share, unchanged_response
+from core import markdown
 from core.text import clean_paragraphs
 from profiles import flags
 from profiles.directory.exchange_rates import AS_OF
@@ -19,12 +21,11 @@ from profiles.localization.visitor_currency import visitor_currency
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
 from profiles.models.versions import PAGE_VERSION
-from profiles.pages import markdown, page_etag
+from profiles.pages import page_etag
 from profiles.pages.page_rows import find_public, load_content
 from profiles.pages.share_metadata import build_sharing
 from profiles.pages.sharing_views import without_index
 from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
-from profiles.public_pages import from_replica, is_for_every_visitor, share, unchanged_response
 from profiles.shortlist.services import is_saved
 
 

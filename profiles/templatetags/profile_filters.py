@@ -12,10 +12,10 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext, ngettext_lazy, pgettext
 
+from core import markdown as rendering
 from profiles.directory import exchange_rates
 from profiles.localization import languages
 from profiles.models import Domain
-from profiles.pages import markdown as rendering
 
 register = template.Library()
 

@@ -14,11 +14,11 @@ from pytest_django import DjangoAssertNumQueries
 
 from audit.log import Actor
 from audit.models import AuditLog
+from core.markdown import MAX_LENGTH, to_html
 from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.flags import IN_PLACE_EDITING
 from profiles.lifecycle import apply_changes
 from profiles.models import BuilderProfile
-from profiles.pages.markdown import MAX_LENGTH, to_html
 from tests.helpers.clients import HTMX, impersonating, signed_in
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
 from tests.helpers.flags import set_flag

@@ -336,7 +336,7 @@ def test_hidden_page_is_not_revalidated(client: Client) -> None:
 
 @pytest.mark.usefixtures("olive")
 def test_etag_changes_with_the_deployed_code(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from profiles import public_pages
+    from accounts import public_pages
 
     etag = read(client)["ETag"]
     monkeypatch.setattr(public_pages, "_build", lambda: "the next release")

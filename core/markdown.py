@@ -1,4 +1,4 @@
-"""Render user-written Markdown as safe HTML: a small set of elements, no images, and links marked as user-generated."""
+"""Render Markdown as safe HTML: a small set of elements, no images, and links marked as user-generated."""
 
 import re
 from functools import lru_cache
@@ -8,11 +8,11 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from profiles.pages import bare_links
+from core import bare_links
 
 #: Maximum length, which forms also enforce. Longer text is truncated. Rendering this length takes at most 0.1 s.
 MAX_LENGTH = 5000
-#: The page uses h1 and h2.
+#: Headings start at h3 by default, because pages use h1 and h2 for their own headings.
 TOP_HEADING_LEVEL, LOWEST_HEADING_LEVEL = 3, 6
 
 #: Raw HTML, link reference definitions and indented code are disabled. Images are parsed and then removed by the
@@ -23,23 +23,8 @@ RULES = [
     *("normalize", "block", "inline", "text_join", "balance_pairs", "fragments_join"),
 ]
 TAGS = {
-    "p",
-    "br",
-    "hr",
-    "strong",
-    "em",
-    "s",
-    "code",
-    "pre",
-    "blockquote",
-    "ul",
-    "ol",
-    "li",
-    "a",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
+    *("p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a"),
+    *("h3", "h4", "h5", "h6"),
 }
 ATTRIBUTES = {"a": {"href"}, "ol": {"start"}}
 SCHEMES = {"http", "https", "mailto"}
@@ -63,21 +48,22 @@ def to_html(text: str) -> SafeString:
     return render(text)
 
 
-def render(text: str) -> SafeString:
+def render(text: str, *, max_length: int = MAX_LENGTH, top_heading_level: int = TOP_HEADING_LEVEL) -> SafeString:
     """Render `text` as safe HTML without caching. Use this for text that is rendered only once."""
-    tokens = _parser.parse(text[:MAX_LENGTH])
-    _lower_headings(tokens)
+    tokens = _parser.parse(text[:max_length])
+    _lower_headings(tokens, top_heading_level)
     html = _parser.renderer.render(tokens, _parser.options, {})
     # Defence in depth: an independent sanitizer catches mistakes in the parser's configuration.
-    clean = nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel="nofollow ugc noopener")
+    tags = TAGS | {f"h{level}" for level in range(top_heading_level, TOP_HEADING_LEVEL)}
+    clean = nh3.clean(html, tags=tags, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel="nofollow ugc noopener")
     return mark_safe(clean)  # noqa: S308  # sanitized by nh3
 
 
-def _lower_headings(tokens: list[Token]) -> None:
+def _lower_headings(tokens: list[Token], top_level: int) -> None:
     """Move headings below the page's heading levels, without gaps between levels."""
     headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
     tags = sorted({token.tag for token in headings})
-    previous = TOP_HEADING_LEVEL - 1
+    previous = top_level - 1
     for opening, closing in zip(headings[::2], headings[1::2], strict=True):
-        previous = min(previous + 1, TOP_HEADING_LEVEL + tags.index(opening.tag), LOWEST_HEADING_LEVEL)
+        previous = min(previous + 1, top_level + tags.index(opening.tag), LOWEST_HEADING_LEVEL)
         opening.tag = closing.tag = f"h{previous}"

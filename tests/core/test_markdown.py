@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from profiles.pages.markdown import ATTRIBUTES, MAX_LENGTH, TAGS, to_html
+from core.markdown import ATTRIBUTES, MAX_LENGTH, TAGS, to_html
 
 
 @pytest.mark.parametrize(
