@@ -110,6 +110,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/webhooks/diagnostics/": same_for_both(get=OK, post=FOUND),
     "/admin/webhooks/dashboard/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/accounts/user/{pk}/access/": same_for_both(get=OK, post=OK),  # without a change
+    "/admin/accounts/user/{pk}/roles/": same_for_both(get=OK, post=OK),  # without a change
     "/admin/accounts/user/{pk}/timeline/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/nowhere": same_for_both(get=NOT_FOUND, post=NOT_FOUND),
 }

@@ -16,6 +16,7 @@ from django_stubs_ext import StrOrPromise
 
 from accounts.admin.access import may_repair
 from accounts.admin.access_page import AccessPageMixin
+from accounts.admin.roles_page import RolesPageMixin
 from accounts.admin.user_filters import LastEventFilter, ReportFilter, RoleFilter, StateFilter
 from accounts.extensions import extensions
 from accounts.models import DataExport, EndedSession, MetadataPush, User
@@ -36,7 +37,7 @@ PUSH_LEVELS: dict[str, str] = {PushState.PENDING: "attention", PushState.DONE: "
 
 
 @admin.register(User)
-class UserAdmin(AccessPageMixin, ReadOnlyAdmin[User]):
+class UserAdmin(AccessPageMixin, RolesPageMixin, ReadOnlyAdmin[User]):
     """Clerk users, tombstones of deleted users, and local operators."""
 
     change_form_template = "admin/accounts/user/change_form.html"
@@ -82,7 +83,7 @@ class UserAdmin(AccessPageMixin, ReadOnlyAdmin[User]):
         actor, changed = Actor.from_request(request), 0
         for user in users:
             try:
-                changed += bool(change_roles(user, actor=actor, **form.changes))
+                changed += bool(change_roles(user, actor=actor, reason=form.cleaned_data["reason"], **form.changes))
             except RoleChangeError as error:
                 self.message_user(request, f"{user}: {error}", messages.ERROR)
         message = ngettext("Changed the roles of %d user.", "Changed the roles of %d users.", changed)

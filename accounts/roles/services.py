@@ -8,19 +8,22 @@ from accounts.models import User
 from accounts.roles.permissions import check_permission
 from accounts.sync import derived_state, outbox
 from accounts.sync.effective_roles import announce_changes, effective_roles
+from audit import log
 from audit.log import Actor
+from audit.models import AuditLog
 from core.db.statements import update
 
 
 @transaction.atomic
 def change_roles(
-    user: User, *, add: Iterable[User.Role] = (), remove: Iterable[User.Role] = (), actor: Actor
+    user: User, *, add: Iterable[User.Role] = (), remove: Iterable[User.Role] = (), actor: Actor, reason: str = ""
 ) -> list[User.Role]:
     """Add and remove roles. Profiles change immediately. The roles are pushed to Clerk as soon as it is reachable.
 
     Args:
         user: the user whose roles change. `user.roles` is updated in place.
         add, remove: the roles to add and remove. Roles that already match are ignored.
+        reason: why an admin makes the change. Empty if users change their own roles.
 
     Returns:
         The roles that were actually added or removed.
@@ -38,6 +41,8 @@ def change_roles(
         locked.roles = effective_roles(locked)
         update(locked, ["roles", "roles_added", "roles_removed"])
         announce_changes([(locked, before, actor)])
+        if reason:
+            log.record(AuditLog.Action.ROLES_CHANGED, actor=actor, target=locked, note=reason)
         outbox.queue_push(locked)
     derived_state.repair([(locked, actor)])
     user.roles = locked.roles

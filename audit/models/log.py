@@ -101,6 +101,9 @@ class AuditLog(AppendOnly):
         # A user gained or lost a role. There is one row per role.
         ROLE_ADDED = "ROLE_ADDED"
         ROLE_REMOVED = "ROLE_REMOVED"
+        # An admin changed a user's roles. The row contains the reason, which is erased with the user. ROLE_ADDED and
+        # ROLE_REMOVED, which are never erased, contain the roles.
+        ROLES_CHANGED = "ROLES_CHANGED"
         # A profile was created because its user gained a role.
         PROFILE_CREATED = "PROFILE_CREATED"
         # A profile field changed, including fields that hide the profile.

@@ -13,6 +13,7 @@ from tests.helpers.factories import UserFactory
 pytestmark = pytest.mark.django_db
 
 ROLES_PAGE, USERS_ADMIN = "/account/roles/", "/admin/accounts/user/"
+REASON = "Asked for it by phone"
 
 
 class TestRolesPage:
@@ -80,7 +81,8 @@ class TestAdmin:
         page = browser.post(USERS_ADMIN, selected).content.decode()
         assert "Olive &amp; &lt;b&gt;" in page
         assert "No change" in page
-        browser.post(USERS_ADMIN, {**selected, "confirmed": "1", "BUILDER": "add", "CLIENT": "remove"})
+        changes = {"confirmed": "1", "BUILDER": "add", "CLIENT": "remove", "reason": REASON}
+        browser.post(USERS_ADMIN, selected | changes)
         assert [User.objects.get(pk=user.pk).roles for user in (olive, bob)] == [["BUILDER"], ["BUILDER"]]
         assert set(AuditLog.objects.filter(action="ROLE_ADDED").values_list("actor", "subject")) == {
             (adam.pk, olive.pk)
@@ -93,16 +95,17 @@ class TestAdmin:
             "_selected_action": [adam.pk, olive.pk],
             "confirmed": "1",
             "ADMIN": "remove",
+            "reason": REASON,
         }
         answer = signed_in(adam).post(USERS_ADMIN, form)
         shown_messages = [str(message) for message in get_messages(answer.wsgi_request)]
         assert "Adam: You cannot remove your own Admin role. Ask another admin to do it." in shown_messages
         assert "Changed the roles of 0 users." in shown_messages
 
-    @pytest.mark.parametrize("invalid", ({}, {"BUILDER": "double"}, {"BUILDER": ""}))
+    @pytest.mark.parametrize("invalid", ({}, {"BUILDER": "double"}, {"BUILDER": ""}, {"BUILDER": "add", "reason": " "}))
     def test_invalid_choices_show_errors(self, invalid: dict[str, str]) -> None:
         olive = UserFactory.create(client=True)
-        form = {"action": "change_roles", "_selected_action": [olive.pk], "confirmed": "1", **invalid}
+        form = {"action": "change_roles", "_selected_action": [olive.pk], "confirmed": "1", "reason": REASON, **invalid}
         page = signed_in(UserFactory.create(admin=True)).post(USERS_ADMIN, form).content.decode()
         assert "errorlist" in page
         assert User.objects.get(pk=olive.pk).roles == ["CLIENT"]

@@ -1,0 +1,50 @@
+"""Admin page for one user's roles."""
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+
+from accounts.admin.access import may_repair
+from accounts.models import User
+from accounts.roles.forms import RoleChangesForm
+from accounts.roles.permissions import RoleChangeError
+from accounts.roles.services import change_roles
+from audit.log import Actor
+
+
+class RolesPageMixin(admin.ModelAdmin[User]):
+    """Add the page. Every request checks the permission again."""
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.roles)
+        return [path("<path:object_id>/roles/", view, name="accounts_user_roles"), *super().get_urls()]
+
+    def roles(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not may_repair(request):
+            raise PermissionDenied
+        user = self.get_object(request, object_id)
+        if user is None:
+            raise Http404
+        form = RoleChangesForm(request.POST if request.method == "POST" else None, held=user.roles, label_suffix="")
+        if form.is_valid() and _change(request, user, form):
+            return redirect("admin:accounts_user_change", user.pk)
+        context = {"title": _("Change roles"), "person": user, "opts": self.opts, "form": form}
+        return render(request, "admin/accounts/user/roles.html", self.admin_site.each_context(request) | context)
+
+
+def _change(request: HttpRequest, user: User, form: RoleChangesForm) -> bool:
+    """Change the roles, and return whether the change was allowed."""
+    actor, reason = Actor.from_request(request), form.cleaned_data["reason"]
+    try:
+        changed = change_roles(user, actor=actor, reason=reason, **form.changes)
+    except RoleChangeError as error:
+        form.add_error(None, str(error))
+        return False
+    if changed:
+        messages.success(request, _("Roles changed and recorded in the audit log."))
+    else:
+        messages.info(request, _("Nothing was changed, because the user already has these roles."))
+    return True
