@@ -20,6 +20,7 @@ from functools import partial
 
 from django.db import DatabaseError, connection
 from django.utils import timezone
+from django.utils.text import Truncator
 
 from core.db.timeouts import short_timeouts
 from webhooks.models import Alert, AlertCheck, Notification
@@ -45,6 +46,7 @@ OVERDUE_AFTER = timedelta(seconds=35)
 MAX_MEASUREMENT_AGE, REMEASURE_AFTER = timedelta(seconds=60), timedelta(seconds=45)
 #: Timeouts of each measurement and rule, so that an evaluation ends within its period although tables are locked.
 LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS = 300, 3000
+MAX_SUMMARY_LENGTH = 500
 #: This number and the rule are the key of an advisory lock, so that only one process at a time evaluates the rule. The
 #: number is arbitrary, but must differ from other locks.
 LOCK = 0x616C6572
@@ -110,7 +112,8 @@ def _evaluate(rule: Alert.Rule, evaluate: signals.Rule, health: Health) -> None:
 def _update_alert(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
     """Open, continue or resolve the alert of a signal. An unknown signal does not change its alert."""
     if signal.state == State.BROKEN:
-        signal = replace(signal, facts=signal.facts | error_groups.alert_details(rule, now))
+        facts = signal.facts | error_groups.alert_details(rule, now)
+        signal = replace(signal, facts=facts, summary=Truncator(signal.summary).chars(MAX_SUMMARY_LENGTH))
     alert = Alert.objects.open().filter(rule=rule).select_for_update().first()
     if alert and _is_newer(alert, now):
         return

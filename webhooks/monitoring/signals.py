@@ -86,6 +86,39 @@ def unknown(title: str, summary: str = "") -> Signal:
 type Rule = Callable[[Health], Signal]
 
 
+def combine(health: Health, *parts: Rule) -> Signal:
+    """Return one signal for several independent problems, so that one problem never hides another.
+
+    A missing measurement is reported only if the other parts find no problem.
+    """
+    found: list[Signal] = []
+    missing: NotMeasuredError | None = None
+    for part in parts:
+        try:
+            found.append(part(health))
+        except NotMeasuredError as error:
+            missing = error
+    problems = [signal for signal in found if signal.state in (State.DEGRADED, State.BROKEN)]
+    if missing and not problems:
+        raise missing
+    return _joined(problems) if problems else max(found, key=lambda one: (SEVERITY[one.state], bool(one.summary)))
+
+
+def _joined(problems: list[Signal]) -> Signal:
+    """Join the sentences of all problems, the worst first. Only the worst ones determine the title, value and causes."""
+    problems = sorted(problems, key=lambda signal: SEVERITY[signal.state], reverse=True)
+    worst = [signal for signal in problems if signal.state == problems[0].state]
+    titles = dict.fromkeys(signal.title for signal in worst)
+    return Signal(
+        problems[0].state,
+        "" if "" in titles else ". ".join(titles),
+        " ".join(signal.summary for signal in problems),
+        sum(signal.value for signal in worst),
+        {name: value for signal in reversed(problems) for name, value in signal.facts.items()},
+        tuple(cause for signal in worst for cause in signal.causes),
+    )
+
+
 def read(name: Alert.Rule, rule: Rule, health: Health) -> Signal:
     """Evaluate one rule. A rule that raises an exception is logged, and its signal is unknown."""
     try:

@@ -147,6 +147,34 @@ class TestJobs:
         assert signal.state == "broken"
         assert "Send a contact message" in signal.summary
 
+    def test_every_problem_is_reported_at_once(self) -> None:
+        """At 3 am, one failed export must not hide that no other job runs."""
+        start_worker(datetime(2099, 1, 1, tzinfo=UTC))
+        AggregationProgress.objects.create(aggregated_at=NOW)
+        signal_at(NOW, Alert.Rule.JOBS)
+        add_job("accounts.privacy.exports.build_data_export", "failed")
+        add_job("profiles.contact.emails.mail_contact_message", attempts=3)
+        add_job("any.task", scheduled_at=NOW)
+        signal = signal_at(NOW + 20 * MINUTE, Alert.Rule.JOBS)
+        for words in ("1 background job failed", "Event counts are out of date", "at least three times", "is overdue"):
+            assert words in signal.summary
+        assert signal.causes[1:] == ("counts", "profiles.contact.emails.mail_contact_message", "overdue")
+        assert (signal.state, signal.title) == ("broken", "")
+
+    def test_failed_job_is_reported_although_event_counts_are_locked(self) -> None:
+        start_worker(NOW)
+        add_job("accounts.privacy.exports.build_data_export", "failed")
+        with time_machine.travel(NOW, tick=False):
+            health = measure()
+        object.__delattr__(health, "aggregated_at")
+        assert RULES[Alert.Rule.JOBS](health).causes == ("accounts.privacy.exports.build_data_export",)
+
+    def test_long_summary_still_opens_an_alert(self) -> None:
+        for number in range(40):
+            add_job(f"site.tasks.without_description_{number}", "failed")
+        assert signal_at(NOW, Alert.Rule.JOBS).state == "broken"
+        assert Alert.objects.get(rule=Alert.Rule.JOBS).summary.endswith("…")
+
     def test_problem_has_the_same_name_on_the_dashboard_and_in_its_alert(self) -> None:
         """The title of a signal replaces the name of its rule on the dashboard only."""
         add_job("profiles.contact.emails.mail_contact_message", attempts=3)

@@ -9,13 +9,13 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.clerk.http import SLOW_S, TIMEOUT_S
 from accounts.clerk.outage import MAX_FAILURES
 from accounts.clerk.rate_limiter import FRONTEND, INSTANCE
-from accounts.models import ClerkRateLimit, Reconciliation
+from accounts.models import ClerkRateLimit
 from core.times import minutes
 from webhooks.models import Alert
 from webhooks.monitoring import corrections
 from webhooks.monitoring.corrections import Corrections
 from webhooks.monitoring.health import Health
-from webhooks.monitoring.signals import Signal, broken, degraded, unknown, well
+from webhooks.monitoring.signals import WELL, Signal, broken, combine, degraded, unknown, well
 
 #: A worker probes the API every 15 seconds, so an outage is reported within a minute.
 MIN_FAILURES = 3
@@ -38,7 +38,11 @@ NO_KEY = gettext_lazy("CLERK_SECRET_KEY is not set, so Clerk cannot be checked")
 
 def clerk(health: Health) -> Signal:
     """Check whether Clerk's APIs respond and accept the secret key. A worker probes both every 15 seconds."""
-    backend, frontend = health.clerk.get(INSTANCE), health.clerk.get(FRONTEND)
+    return combine(health, _backend, _frontend)
+
+
+def _backend(health: Health) -> Signal:
+    backend = health.clerk.get(INSTANCE)
     if backend and backend.failures >= MIN_FAILURES:  # since the last answer, which can have been a refusal
         text = ngettext(
             "Clerk's Backend API failed %d request in a row. After five failures, only probes are sent.",
@@ -50,13 +54,18 @@ def clerk(health: Health) -> Signal:
         text = _("Clerk refuses CLERK_SECRET_KEY. Compare it with the API keys page of Clerk's dashboard.")
         facts = {"refused_since": backend.refused_at.isoformat()}
         return broken(_with_failure(text, backend), 1, facts, causes=["refused_key"])
-    if frontend and frontend.suspended_until and frontend.suspended_until > health.at:
-        text = _("Clerk's Frontend API is not responding, so users cannot sign in or renew their session.")
-        return broken(_with_failure(text, frontend), min(frontend.failures, MAX_FAILURES), causes=["frontend"])
-    return _backend(backend, health.at)
+    return _answering_backend(backend, health.at)
 
 
-def _backend(backend: ClerkRateLimit | None, now: datetime) -> Signal:
+def _frontend(health: Health) -> Signal:
+    frontend = health.clerk.get(FRONTEND)
+    if not (frontend and frontend.suspended_until and frontend.suspended_until > health.at):
+        return WELL
+    text = _("Clerk's Frontend API is not responding, so users cannot sign in or renew their session.")
+    return broken(_with_failure(text, frontend), min(frontend.failures, MAX_FAILURES), causes=["frontend"])
+
+
+def _answering_backend(backend: ClerkRateLimit | None, now: datetime) -> Signal:
     """Evaluate the Backend API's state without an outage."""
     if backend and backend.slow_requests >= MIN_SLOW:
         numbers = {"number": backend.slow_requests, "slow": SLOW_S, "timeout": TIMEOUT_S}
@@ -134,52 +143,51 @@ def _describe_pushes(health: Health) -> str:
 
 def drift(health: Health) -> Signal:
     """Check whether users differ from Clerk, and whether reconciliation runs and has had to correct many."""
-    run = health.last_reconciliation
     if not settings.CLERK_SECRET_KEY:
         return unknown(str(NO_KEY))
-    if run is None or run.finished_at is None:
+    if health.last_reconciliation is None:
         return unknown(_("Users have never been compared with Clerk"))
-    if health.uncorrected:
-        return _uncorrected(health, *health.uncorrected)
-    age = minutes(health.at - run.finished_at)
-    text = ngettext(
-        "Users were last compared with Clerk %d minute ago.", "Users were last compared with Clerk %d minutes ago.", age
-    )
-    if health.at - run.finished_at >= MAX_RECONCILIATION_AGE:
-        return broken(text % age, age, causes=["not_compared"])
-    return _corrected(health, text % age)
+    return combine(health, _uncorrected, _corrected, _last_comparison)
 
 
-def _uncorrected(health: Health, report: Reconciliation, remaining: int) -> Signal:
+def _uncorrected(health: Health) -> Signal:
+    if not health.uncorrected:
+        return WELL
+    report, remaining = health.uncorrected
     text = ngettext(
         "%d user still differs from Clerk after reconciliation.",
         "%d users still differ from Clerk after reconciliation.",
         remaining,
     )
-    corrected = _corrected(health, "")
-    summaries = [text % remaining, *([corrected.summary] if corrected.causes else [])]
-    return broken(
-        " ".join(summaries),
-        remaining + corrected.value,
-        corrected.facts | {"reconciliation": report.pk},
-        causes=["still_differ", *corrected.causes],
-    )
+    return broken(text % remaining, remaining, {"reconciliation": report.pk}, causes=["still_differ"])
 
 
-def _corrected(health: Health, last_comparison: str) -> Signal:
+def _corrected(health: Health) -> Signal:
     """Evaluate the differences that recent reconciliations corrected, which webhooks should have prevented.
 
     The first run of a site imports its users, and is the last in the list until there are enough runs.
     """
     runs = health.reconciliations[:-1]
     if not runs or not runs[0].repaired:  # no event was lost since the previous run
-        return well(last_comparison)
+        return WELL
     found = corrections.explain([run for run in runs if run.repaired])
     summary = _describe_corrections(found)
     if found.lost >= MIN_CORRECTED_USERS or len(found.losing_runs) >= MIN_CORRECTING_RUNS:
         facts = {"reconciliation": found.losing_runs[0].pk, "events": found.events[:MAX_IDS]}
         return broken(summary, found.lost, facts, causes=["corrected"])
-    return degraded(_("Reconciliation corrected users"), summary) if summary else well(last_comparison)
+    return degraded(_("Reconciliation corrected users"), summary) if summary else WELL
+
+
+def _last_comparison(health: Health) -> Signal:
+    run = health.last_reconciliation
+    age = health.at - (run.finished_at if run and run.finished_at else health.at)
+    text = ngettext(
+        "Users were last compared with Clerk %d minute ago.",
+        "Users were last compared with Clerk %d minutes ago.",
+        minutes(age),
+    )
+    is_late = age >= MAX_RECONCILIATION_AGE
+    return broken(text % minutes(age), minutes(age), causes=["not_compared"]) if is_late else well(text % minutes(age))
 
 
 def _describe_corrections(found: Corrections) -> str:

@@ -11,7 +11,7 @@ from audit.sealing.schedule import verification_overdue_since
 from core.jobs import title_of
 from core.times import minutes
 from webhooks.monitoring.health import HOUR, Health
-from webhooks.monitoring.signals import Signal, broken, degraded, unknown, well
+from webhooks.monitoring.signals import WELL, Signal, broken, combine, degraded, unknown, well
 
 #: Hourly counts are updated every minute. Older counts are out of date.
 COUNTS_STALE_AFTER = timedelta(minutes=5)
@@ -68,44 +68,56 @@ def _keeps_restarting(health: Health) -> bool:
 
 
 def jobs(health: Health) -> Signal:
-    """Check whether jobs fail permanently, and whether running workers keep up."""
-    if health.failed_jobs:
-        text = ngettext(
-            "%(number)d background job failed and will not be retried: %(tasks)s.",
-            "%(number)d background jobs failed and will not be retried: %(tasks)s.",
-            health.failed_jobs,
-        )
-        numbers = {"number": health.failed_jobs, "tasks": _names(health.failed_tasks)}
-        return broken(text % numbers, health.failed_jobs, causes=sorted(health.failed_tasks))
-    if health.heartbeats and counts_are_stale(health):
-        return broken(
-            _("Event counts are out of date, because the job that updates them is not running."),
-            1,
-            title=_("Event counts are out of date"),
-            causes=["counts"],
-        )
-    if health.repeated_failures:
-        number = sum(health.repeated_failures.values())
-        text = ngettext(
-            "%(number)d job has failed at least three times and is being retried: %(tasks)s.",
-            "%(number)d jobs have failed at least three times and are being retried: %(tasks)s.",
-            number,
-        )
-        numbers = {"number": number, "tasks": _names(health.repeated_failures)}
-        return broken(text % numbers, number, causes=sorted(health.repeated_failures))
-    if health.heartbeats and health.oldest_overdue and health.at - health.oldest_overdue > MAX_OVERDUE:
-        text = ngettext(
-            "%(jobs)d job is overdue by %(minutes)d minutes, although a worker is running.",
-            "%(jobs)d jobs are overdue, the oldest by %(minutes)d minutes, although a worker is running.",
-            health.overdue_jobs,
-        )
-        age = minutes(health.at - health.oldest_overdue)
-        numbers = {"jobs": health.overdue_jobs, "minutes": age}
-        return broken(text % numbers, age, causes=["overdue"])
-    if health.heartbeats and health.overdue_jobs:
+    """Check whether jobs fail permanently or repeatedly, and whether running workers keep up."""
+    return combine(health, _failed_jobs, _outdated_counts, _repeated_failures, _overdue_jobs)
+
+
+def _failed_jobs(health: Health) -> Signal:
+    if not health.failed_jobs:
+        return well(_("No background job has failed."))
+    text = ngettext(
+        "%(number)d background job failed and will not be retried: %(tasks)s.",
+        "%(number)d background jobs failed and will not be retried: %(tasks)s.",
+        health.failed_jobs,
+    )
+    numbers = {"number": health.failed_jobs, "tasks": _names(health.failed_tasks)}
+    return broken(text % numbers, health.failed_jobs, causes=sorted(health.failed_tasks))
+
+
+def _outdated_counts(health: Health) -> Signal:
+    if not (health.heartbeats and counts_are_stale(health)):
+        return WELL
+    text = _("Event counts are out of date, because the job that updates them is not running.")
+    return broken(text, 1, title=_("Event counts are out of date"), causes=["counts"])
+
+
+def _repeated_failures(health: Health) -> Signal:
+    number = sum(health.repeated_failures.values())
+    if not number:
+        return WELL
+    text = ngettext(
+        "%(number)d job has failed at least three times and is being retried: %(tasks)s.",
+        "%(number)d jobs have failed at least three times and are being retried: %(tasks)s.",
+        number,
+    )
+    numbers = {"number": number, "tasks": _names(health.repeated_failures)}
+    return broken(text % numbers, number, causes=sorted(health.repeated_failures))
+
+
+def _overdue_jobs(health: Health) -> Signal:
+    if not (health.heartbeats and health.overdue_jobs):
+        return WELL
+    age = health.at - (health.oldest_overdue or health.at)
+    if age <= MAX_OVERDUE:
         text = ngettext("%d background job is overdue.", "%d background jobs are overdue.", health.overdue_jobs)
         return degraded(_("Jobs are overdue"), text % health.overdue_jobs)
-    return well(_("No background job has failed."))
+    text = ngettext(
+        "%(jobs)d job is overdue by %(minutes)d minutes, although a worker is running.",
+        "%(jobs)d jobs are overdue, the oldest by %(minutes)d minutes, although a worker is running.",
+        health.overdue_jobs,
+    )
+    numbers = {"jobs": health.overdue_jobs, "minutes": minutes(age)}
+    return broken(text % numbers, minutes(age), causes=["overdue"])
 
 
 def _names(tasks: dict[str, int]) -> str:
@@ -126,13 +138,26 @@ def disk_space(health: Health) -> Signal:
 
 def audit_chain(health: Health) -> Signal:
     """Check the result of the latest audit log verification, and whether verifications still run."""
+    return combine(health, _changed_log, _missing_verification)
+
+
+def _changed_log(health: Health) -> Signal:
     latest = AuditVerification.objects.first()
-    if latest and latest.problems:
-        facts = {"row": latest.first_bad_row, "seal": latest.first_bad_seal}
-        return broken(latest.problems[0][:500], len(latest.problems), facts, causes=["changed"])
+    if latest is None:
+        return unknown(_("The audit log has never been verified"))
+    if not latest.problems:
+        return _verified(latest)
+    facts = {"row": latest.first_bad_row, "seal": latest.first_bad_seal}
+    first, more = latest.problems[0], len(latest.problems) - 1
+    text = ngettext("%d more problem was found.", "%d more problems were found.", more)
+    summary = f"{first} {text % more}" if more else first
+    return broken(summary, len(latest.problems), facts, causes=["changed"])
+
+
+def _missing_verification(health: Health) -> Signal:
     since = verification_overdue_since(health.at)
     if since is None:
-        return _verified(latest) if latest else unknown(_("The audit log has never been verified"))
+        return WELL
     text = _("The audit log has not been verified for %d hours. Two scheduled verifications were missed.")
     return broken(text % ((health.at - since) // HOUR), 1, causes=["not_verified"])
 
