@@ -17,8 +17,8 @@ from audit.models import AuditLog
 from core.admin.post_only import post_only
 from core.interface_languages import english
 from webhooks.admin.events.actions import can_repair
-from webhooks.models import Alert, Notification
-from webhooks.monitoring.notifications import channels, delivery, incidents
+from webhooks.models import Alert, ChannelFailure, Notification
+from webhooks.monitoring.notifications import channels, delivery, failures, incidents
 from webhooks.monitoring.notifications.channels import Channel
 from webhooks.monitoring.notifications.delivery import Message
 from webhooks.monitoring.notifications.messages import incident_key
@@ -30,6 +30,7 @@ TEST_TIMEOUT_S = 10.0
 class ChannelRow(NamedTuple):
     channel: Channel
     latest: Notification | None
+    failure: ChannelFailure | None
 
 
 class ChannelsMixin(admin.ModelAdmin[Alert]):
@@ -54,6 +55,9 @@ class ChannelsMixin(admin.ModelAdmin[Alert]):
             with english():
                 error = _send_test(channel)
                 target = Notification(kind=_("Test"), channel=channel.name)
+            failures.record(channel.name, [error])
+            if not error:
+                failures.retry_now(channel.name)
             actor = Actor.from_request(request)
             log.record(AuditLog.Action.ALERT_CHANNEL_TESTED, actor=actor, target=target, answer=error or "accepted")
             text = error or _("The channel accepted the test message.")
@@ -66,7 +70,8 @@ def _channel_rows() -> list[ChannelRow]:
     configured = channels.configured()
     found = Notification.objects.filter(channel__in=configured).order_by("channel", "-pk").distinct("channel")
     latest = {notification.channel: notification for notification in found}
-    return [ChannelRow(channel, latest.get(name)) for name, channel in configured.items()]
+    failing = ChannelFailure.objects.in_bulk(list(configured), field_name="channel")
+    return [ChannelRow(channel, latest.get(name), failing.get(name)) for name, channel in configured.items()]
 
 
 def _send_test(channel: Channel) -> str:

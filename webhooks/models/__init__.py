@@ -2,6 +2,7 @@
 
 from webhooks.models.alerts import Alert, AlertCheck, Notification
 from webhooks.models.attempts import Attempt
+from webhooks.models.channels import ChannelFailure
 from webhooks.models.counts import (
     AggregationProgress,
     EventCount,
@@ -22,6 +23,7 @@ __all__ = [
     "Alert",
     "AlertCheck",
     "Attempt",
+    "ChannelFailure",
     "CheckResult",
     "ErrorGroup",
     "EventCount",

@@ -20,9 +20,10 @@ from accounts.clerk import rate_limiter
 from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation
 from webhooks.inbox.handlers import TEST_TYPE
 from webhooks.inbox.service import retry_event
-from webhooks.models import AggregationProgress, CheckResult, Notification, WebhookEvent
+from webhooks.models import AggregationProgress, CheckResult, WebhookEvent
 from webhooks.monitoring import hourly_counts, rejections, worker_starts
 from webhooks.monitoring.hourly_counts import TypeCount
+from webhooks.monitoring.notifications import failures
 from webhooks.monitoring.rejections import Rejections
 from webhooks.monitoring.worker_starts import WorkerStarts
 
@@ -35,8 +36,6 @@ WORKER_GONE_AFTER = timedelta(seconds=30)
 HOUR = timedelta(hours=1)
 #: A job with this many failures needs attention, even if it will be retried.
 MIN_JOB_FAILURES = 3
-#: A notification channel is reported after this many failed attempts.
-MIN_REJECTED_ATTEMPTS = 3
 #: This many failures of one type without a later success mean that its handler is broken, even on a quiet site.
 MIN_TYPE_FAILURES = 2
 #: Number of the newest failed events whose types are checked.
@@ -81,7 +80,7 @@ class Health:
             succeeded since.
         clerk: the state of the connection to each of Clerk's APIs that has been used.
         aggregated_at: when events were last aggregated into hourly counts.
-        failing_channels: channels that have rejected a notification at least three times.
+        failing_channels: configured channels that have failed at least three times since they accepted a message.
         checks: the latest results of the checks in webhooks.doctor, by name.
         media_free: free and total bytes of the disk with uploaded images, or None if this host has no such folder.
     """
@@ -282,7 +281,7 @@ def _clerk(now: datetime) -> dict[str, Any]:
 
 def _own_records(now: datetime) -> dict[str, Any]:
     return {
-        "failing_channels": _failing_channels(),
+        "failing_channels": failures.failing_channels(),
         "checks": CheckResult.objects.in_bulk(),
         "rejections": rejections.read(now),
     }
@@ -334,11 +333,6 @@ def _repeated_failures() -> dict[str, int]:
 
 def _by_task(jobs: QuerySet[ProcrastinateJob]) -> dict[str, int]:
     return dict(Counter(jobs.order_by().values_list("task_name", flat=True)[:MAX_COUNT]))
-
-
-def _failing_channels() -> list[str]:
-    failing = Notification.objects.unsent().filter(attempts__gte=MIN_REJECTED_ATTEMPTS).exclude(error="")
-    return list(failing.order_by("channel").values_list("channel", flat=True).distinct())
 
 
 def _media_free() -> tuple[int, int] | None:

@@ -30,6 +30,7 @@ def store(name: str, state: str = "failed", age: timedelta = timedelta(minutes=5
     ("name", "state", "expected"),
     (
         ("mail", "failed", "broken"),
+        ("hosts", "failed", "broken"),
         ("mail", "passed", "well"),
         ("mail", "skipped", "well"),
         ("own_endpoint", "failed", "degraded"),
@@ -45,6 +46,16 @@ def test_failed_checks_without_another_rule_are_reported(name: str, state: str, 
 def test_certificate_is_reported_before_it_expires(days: int, expected: str) -> None:
     store("own_certificate", expires_at=(NOW + days * DAY).isoformat())
     assert state_of(Alert.Rule.DIAGNOSTICS) == expected
+
+
+def test_every_failure_is_reported_at_once() -> None:
+    store("live_site", "skipped")
+    store("hosts")
+    store("mail")
+    store("own_endpoint")
+    with time_machine.travel(NOW, tick=False):
+        signal = RULES[Alert.Rule.DIAGNOSTICS](measure())
+    assert (signal.state, signal.summary, signal.causes) == ("broken", "hosts. mail. own_endpoint.", ("hosts", "mail"))
 
 
 def test_old_results_are_unknown() -> None:

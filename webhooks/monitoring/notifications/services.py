@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from webhooks.models import Alert, MaintenanceWindow, Notification
-from webhooks.monitoring.notifications import channels, delivery, messages
+from webhooks.monitoring.notifications import channels, delivery, failures, messages
 from webhooks.monitoring.notifications.channels import Channel
 
 log = logging.getLogger(__name__)
@@ -65,8 +65,14 @@ def send_due() -> None:
     due = Notification.objects.unsent().filter(due_at__lte=timezone.now())
     claimed = [row for row in due.select_related("alert") if _claim(row)]
     errors = _send(claimed, channels.configured())
+    results: defaultdict[str, list[str]] = defaultdict(list)
     for notification in claimed:
-        _store_result(notification, errors.get(notification.pk, REMOVED))
+        error = errors.get(notification.pk, REMOVED)
+        _store_result(notification, error)
+        if error != REMOVED:
+            results[notification.channel].append(error)
+    for name, found in results.items():
+        failures.record(name, found)
 
 
 def _send(notifications: list[Notification], configured: dict[str, Channel]) -> dict[int, str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import apprise
 import pytest
+import time_machine
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
@@ -27,8 +29,9 @@ from tests.webhooks.monitoring.test_alerts import (
 )
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
-from webhooks.models import Alert, Notification, WebhookEvent
+from webhooks.models import Alert, ChannelFailure, Notification, WebhookEvent
 from webhooks.monitoring import runbooks
+from webhooks.monitoring.health import measure
 from webhooks.monitoring.notifications import channels, delivery, incidents
 from webhooks.monitoring.notifications import services as notifications
 from webhooks.monitoring.notifications.delivery import Message
@@ -181,6 +184,59 @@ def test_failed_notification_is_replaced_by_newer_one(settings: Settings, receiv
     check_alerts_at(20 * MINUTE)
     assert receiver.titles == [OPENED, RESOLVED]
     assert Notification.objects.get(sent_at=None).error == notifications.REPLACED
+
+
+def failing_channels(after: timedelta) -> bool:
+    with time_machine.travel(NOW + after, tick=False):
+        return RULES[Rule.DIAGNOSTICS](measure()).title == "A notification channel fails"
+
+
+def test_channel_fails_until_it_accepts_a_message(settings: Settings, receiver: Receiver) -> None:
+    receiver.status = 503
+    create_dead_events()
+    for minutes in (0, 1, 3):
+        check_alerts_at(minutes * MINUTE)
+    assert failing_channels(3 * MINUTE)
+    WebhookEvent.objects.all().delete()
+    check_alerts_at(4 * MINUTE)
+    check_alerts_at(10 * MINUTE)  # the resolution replaces the failed notification
+    assert failing_channels(10 * MINUTE)
+    check_alerts_at(timedelta(days=2))  # the resolution is abandoned
+    assert not Notification.objects.unsent().exists()
+    assert failing_channels(timedelta(days=2))
+    urls, settings.ALERT_URLS = settings.ALERT_URLS, []
+    assert not failing_channels(timedelta(days=2))
+    settings.ALERT_URLS, receiver.status = urls, 200
+    event(NOW + timedelta(days=2), state="dead", processed_at=None)
+    check_alerts_at(timedelta(days=2, minutes=1))
+    assert not failing_channels(timedelta(days=2, minutes=1))
+
+
+def test_failures_of_several_messages_at_once_are_one_attempt(receiver: Receiver) -> None:
+    receiver.status = 503
+    event(NOW - timedelta(hours=1), state="dead", processed_at=None)  # also opens the alert about old events
+    check_alerts_at()
+    assert Notification.objects.count() > 1
+    assert ChannelFailure.objects.get().attempts == 1
+
+
+def test_accepted_test_message_ends_the_failure_and_sends_waiting_notifications(
+    ngozi: User, receiver: Receiver
+) -> None:
+    receiver.status = 503
+    create_dead_events()
+    for minutes in (0, 1, 3):
+        check_alerts_at(minutes * MINUTE)
+    [name] = channels.configured()
+    with time_machine.travel(NOW + 4 * MINUTE, tick=False):
+        browser = signed_in(ngozi)
+        assert "failing since" in browser.get("/admin/webhooks/alert/").text
+        assert not Notification.objects.filter(due_at__lte=timezone.now()).exists()
+        receiver.status = 200
+        assert browser.post("/admin/webhooks/alert/test-channel/", {"channel": name}).status_code == 302
+        assert "failing since" not in browser.get("/admin/webhooks/alert/").text
+        assert Notification.objects.filter(due_at__lte=timezone.now()).exists()
+    assert not ChannelFailure.objects.exists()
 
 
 # --- Incidents ---
