@@ -12,7 +12,7 @@ from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.inbox.service import retry_event
 from webhooks.models import AggregationProgress, Alert, AlertCheck
 from webhooks.monitoring import alerts, overall_status, rules, worker_watchdog
-from webhooks.monitoring.health import measure
+from webhooks.monitoring.health import failed_jobs, measure
 from webhooks.monitoring.rules import RULES
 from webhooks.monitoring.signals import Signal
 
@@ -203,6 +203,18 @@ class TestJobs:
         assert signal_at(NOW, Alert.Rule.JOBS).state == "broken"
         add_job(task, "succeeded")
         assert signal_at(NOW, Alert.Rule.JOBS).state == expected
+
+    def test_many_successful_jobs_are_not_read(self) -> None:
+        """With a million successful jobs, reading them for each failed job took 13 s."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """INSERT INTO procrastinate_jobs (queue_name, task_name, status)
+                SELECT 'default', 'webhooks.tasks.check_alerts',
+                    (CASE WHEN number % 100 = 0 THEN 'failed' ELSE 'succeeded' END)::procrastinate_job_status
+                FROM generate_series(1, 5000) AS number"""
+            )
+            cursor.execute("ANALYZE procrastinate_jobs")
+        assert "Seq Scan" not in failed_jobs().explain()
 
     def test_retries_of_events_have_their_own_rules(self) -> None:
         add_job(retry_event.name, attempts=4)
