@@ -313,8 +313,8 @@ def _overdue_jobs(now: datetime) -> QuerySet[ProcrastinateJob]:
 def failed_jobs() -> QuerySet[ProcrastinateJob]:
     """Return failed jobs, except periodic jobs with a later successful run, such as a reconciliation after an outage."""
     periodic = {task for task, _id in queue.periodic_registry.periodic_tasks}
-    failed = ProcrastinateJob.objects.filter(status="failed").annotate(last_success=_last_success())
-    return failed.exclude(task_name__in=periodic, last_success__gt=F("pk"))
+    jobs: QuerySet[ProcrastinateJob] = ProcrastinateJob.objects.filter(status="failed")
+    return jobs.alias(last_success=_last_success()).exclude(task_name__in=periodic, last_success__gt=F("pk"))
 
 
 def _last_success() -> Coalesce:
@@ -333,7 +333,7 @@ def _repeated_failures() -> dict[str, int]:
     A job keeps its number of failures while its next attempt is running, so the count does not depend on the moment.
     """
     retrying = ProcrastinateJob.objects.filter(status__in=["todo", "doing"], attempts__gte=MIN_JOB_FAILURES)
-    retrying = retrying.annotate(last_success=_last_success()).exclude(last_success__gt=F("pk"))
+    retrying = retrying.alias(last_success=_last_success()).exclude(last_success__gt=F("pk"))
     return _by_task(retrying.exclude(task_name=retry_event.name))
 
 
