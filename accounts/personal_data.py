@@ -6,11 +6,11 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import DataExport, EndedSession, IdentityConflict, MetadataPush, PreservedForm, User
+from accounts.models import DataExport, EndedSession, IdentityConflict, MetadataPush, PreservedForm, User, UserNote
 from core.personal_data import PersonalData, export_rows
 
 #: Models that this module exports and erases.
-COVERED = (User, EndedSession, PreservedForm, IdentityConflict, MetadataPush, DataExport)
+COVERED = (User, EndedSession, PreservedForm, IdentityConflict, MetadataPush, DataExport, UserNote)
 #: States in which an admin decided that both accounts belong to the same person.
 _SAME_PERSON = (IdentityConflict.State.LINKED, IdentityConflict.State.MOVED)
 
@@ -32,6 +32,9 @@ def export(user: User) -> PersonalData:
                 exclude={"id", "kind", "evidence", "note", "user_id", "other_id", "resolved_by_id"},
             ),
             "metadata_pushes": export_rows(MetadataPush.objects.filter(user=user)),
+            "notes_by_administrators": export_rows(
+                UserNote.objects.filter(user=user), exclude={"id", "user_id", "author_id"}
+            ),
             "exports": export_rows(DataExport.objects.filter(user=user), exclude={"archive"}),
         }
     )
@@ -52,6 +55,7 @@ def erase(user: User) -> None:
     EndedSession.objects.filter(**owned_by_user).delete()
     PreservedForm.objects.filter(**owned_by_user).delete()
     DataExport.objects.filter(user=user).delete()
+    UserNote.objects.filter(user=user).delete()
     MetadataPush.objects.filter(user=user).update(last_error="")
     conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))
     conflicts.update(email="", evidence={}, note="")

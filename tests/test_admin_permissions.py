@@ -110,6 +110,8 @@ ADMIN: dict[str, Statuses] = {
     "/admin/webhooks/diagnostics/": same_for_both(get=OK, post=FOUND),
     "/admin/webhooks/dashboard/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/accounts/user/{pk}/access/": same_for_both(get=OK, post=OK),  # without a change
+    "/admin/accounts/user/{pk}/notes/": same_for_both(get=OK, post=OK),  # without a text
+    "/admin/accounts/user/{pk}/notes/{pk}/delete/": same_for_both(get=FOUND, post=FORBIDDEN),  # by another author
     "/admin/accounts/user/{pk}/roles/": same_for_both(get=OK, post=OK),  # without a change
     "/admin/accounts/user/{pk}/timeline/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/nowhere": same_for_both(get=NOT_FOUND, post=NOT_FOUND),

@@ -16,6 +16,7 @@ from django_stubs_ext import StrOrPromise
 
 from accounts.admin.access import may_repair
 from accounts.admin.access_page import AccessPageMixin
+from accounts.admin.notes import NotesMixin, recent_notes
 from accounts.admin.roles_page import RolesPageMixin
 from accounts.admin.user_filters import LastEventFilter, ReportFilter, RoleFilter, StateFilter
 from accounts.extensions import extensions
@@ -25,6 +26,7 @@ from accounts.roles.permissions import RoleChangeError
 from accounts.roles.services import change_roles
 from accounts.sync import push as pushes
 from audit import log
+from audit.admin.filters import parse_user_id
 from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.post_only import post_only
@@ -37,7 +39,7 @@ PUSH_LEVELS: dict[str, str] = {PushState.PENDING: "attention", PushState.DONE: "
 
 
 @admin.register(User)
-class UserAdmin(AccessPageMixin, RolesPageMixin, ReadOnlyAdmin[User]):
+class UserAdmin(AccessPageMixin, NotesMixin, RolesPageMixin, ReadOnlyAdmin[User]):
     """Clerk users, tombstones of deleted users, and local operators."""
 
     change_form_template = "admin/accounts/user/change_form.html"
@@ -65,8 +67,9 @@ class UserAdmin(AccessPageMixin, RolesPageMixin, ReadOnlyAdmin[User]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        page_url = extensions.page_url(int(object_id)) if object_id.isascii() and object_id.isdecimal() else ""
-        context = {"page_url": page_url, "can_change_access": may_repair(request)}
+        context: dict[str, Any] = {"can_change_access": may_repair(request)}
+        if (user_id := parse_user_id(object_id)) is not None:
+            context |= {"page_url": extensions.page_url(user_id)} | recent_notes(user_id)
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     @admin.action(description=_("Change roles of selected users"))

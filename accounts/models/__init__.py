@@ -3,6 +3,7 @@
 from accounts.models.clerk import ClerkRateLimit, EndedSession, MetadataPush
 from accounts.models.flags import Flag
 from accounts.models.identity import IdentityConflict
+from accounts.models.notes import UserNote
 from accounts.models.preserved_forms import PreservedForm
 from accounts.models.privacy import DataExport
 from accounts.models.reconciliation import Reconciliation
@@ -20,4 +21,5 @@ __all__ = [
     "Reconciliation",
     "RequestCount",
     "User",
+    "UserNote",
 ]

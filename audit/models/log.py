@@ -188,6 +188,9 @@ class AuditLog(AppendOnly):
         # An admin banned or locked a user, removed a ban or lock, or ended sessions. The row contains the error if Clerk
         # did not make the change.
         ACCESS_CHANGED = "ACCESS_CHANGED"
+        # An admin added a note about a user, or deleted it. The row does not contain the text.
+        USER_NOTE_ADDED = "USER_NOTE_ADDED"
+        USER_NOTE_DELETED = "USER_NOTE_DELETED"
         # A user signed in with Clerk.
         USER_SIGNED_IN = "USER_SIGNED_IN"
         # A local operator signed in to the admin with a password.

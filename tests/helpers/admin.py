@@ -4,7 +4,7 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import DataExport, EndedSession, Flag, IdentityConflict, MetadataPush, Reconciliation
+from accounts.models import DataExport, EndedSession, Flag, IdentityConflict, MetadataPush, Reconciliation, UserNote
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
 from profiles.models import Badge, ContactMessage, FormerSlug, Project, SearchSynonym
 from tests.helpers.factories import (
@@ -46,6 +46,7 @@ def one_of_each() -> int:
     now = timezone.now()
     other = UserFactory.create()
     IdentityConflict.objects.create(pk=PK, user=user, other=other, kind="several", email="olive@example.com")
+    UserNote.objects.create(pk=PK, user=user, author=other, text=HOSTILE)
     Reconciliation.objects.create(
         pk=PK,
         kind="full",
