@@ -1,13 +1,12 @@
 """Set `request.user` from Clerk's session token, and refresh expired tokens with a handshake."""
 
 import logging
-from functools import cache
+from functools import cache, partial
 from typing import cast
 
 from django.contrib.auth import get_user
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -149,17 +148,7 @@ def _forbid_storing(response: HttpResponse) -> None:
 def _user(request: HttpRequest, state: State) -> User | AnonymousUser:
     if not is_in_admin(request):
         return _load_user(request, state)
-    if operator := recent_operators.recall_without_waiting(request, state):
-        return operator
-    try:
-        user = _load_user(request, state)
-    except OperationalError as error:
-        if operator := recent_operators.recall(request, state, error):
-            return operator
-        raise
-    if isinstance(user, User):
-        recent_operators.remember(request, state, user)
-    return user
+    return recent_operators.load(request, state, partial(_load_user, request, state))
 
 
 def _load_user(request: HttpRequest, state: State) -> User | AnonymousUser:

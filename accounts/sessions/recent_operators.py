@@ -1,11 +1,15 @@
 """Copies of the operators who used the admin recently, in the memory of this process.
 
 While the table of users is locked, `request.user` cannot be loaded. Without a copy, the pages that explain the problem
-would only be available once it is over. A copy is used only for reading pages in the admin, only if the table is locked,
-and only for KEEP_S. Nobody can change a user while the table is locked.
+would only be available once it is over. A copy is used only for reading pages in the admin, only if the table was locked
+during the same request, and only for KEEP_S. Nobody can change a user while the table is locked.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
 from django.db import OperationalError
 from django.http import HttpRequest
@@ -13,34 +17,53 @@ from psycopg.errors import LockNotAvailable
 
 from accounts.clerk.authentication import SignedIn, State
 from accounts.models import User
+from core.db.timeouts import TIMEOUTS_MS, short_timeouts
 
 #: Seconds that a copy is kept after the operator's last request.
 KEEP_S = 900
-#: After the table was found to be locked, this process does not wait for it again for this many seconds.
-RETRY_AFTER_S = 10
+#: After the table was found to be locked, pages of this process wait for it only briefly for this many seconds.
+RETRY_AFTER_S, LOCK_TIMEOUT_MS = 10, 200
 LOCKED = "recent_operators_locked"
 
 
-def remember(request: HttpRequest, state: State, user: User) -> None:
-    if user.is_staff and (key := _key(request, state)):
-        cache.set(key, user, KEEP_S)
+def load(request: HttpRequest, state: State, read: Callable[[], User | AnonymousUser]) -> User | AnonymousUser:
+    """Return the user that `read` loads from the table, or the copy of the session's user if the table is locked."""
+    try:
+        with _timeouts(request):
+            user = read()
+    except OperationalError as error:
+        if copy := _copy(request, state, error):
+            return copy
+        raise
+    if isinstance(user, User):
+        _remember(request, state, user)
+    return user
 
 
-def recall(request: HttpRequest, state: State, error: OperationalError) -> User | None:
+def _timeouts(request: HttpRequest) -> AbstractContextManager[None]:
+    if _only_reads(request) and cache.get(LOCKED):
+        return short_timeouts(lock_ms=LOCK_TIMEOUT_MS, statement_ms=TIMEOUTS_MS["statement_timeout"])
+    return nullcontext()
+
+
+def _copy(request: HttpRequest, state: State, error: OperationalError) -> User | None:
     """Return the copy of the user whom a request's session names, or None."""
     if not isinstance(error.__cause__, LockNotAvailable):
         return None
     cache.set(LOCKED, value=True, timeout=RETRY_AFTER_S)
-    return recall_without_waiting(request, state)
-
-
-def recall_without_waiting(request: HttpRequest, state: State) -> User | None:
-    """Return the copy if the table was locked a moment ago. The user is then not loaded from the table."""
-    if request.method not in ("GET", "HEAD") or not cache.get(LOCKED):
-        return None
-    key = _key(request, state)
+    key = _key(request, state) if _only_reads(request) else ""
     user: User | None = cache.get(key) if key else None
     return user
+
+
+def _remember(request: HttpRequest, state: State, user: User) -> None:
+    cache.delete(LOCKED)
+    if user.is_staff and (key := _key(request, state)):
+        cache.set(key, user, KEEP_S)
+
+
+def _only_reads(request: HttpRequest) -> bool:
+    return request.method in ("GET", "HEAD")
 
 
 def _key(request: HttpRequest, state: State) -> str:

@@ -9,14 +9,12 @@ from typing import Any
 import psycopg
 import pytest
 import time_machine
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from accounts.clerk import samples
 from accounts.models import IdentityConflict
-from accounts.sessions import recent_operators
 from config.environment import BASE_DIR
 from tests.helpers.clients import with_password
 from tests.helpers.factories import UserFactory
@@ -206,7 +204,6 @@ def test_unavailable_requests(admin: Client, webhook: WebhookClient, database_ur
         [pid] = re.findall(r"The database process (\d+) has held the lock", shown)
         cursor.execute("SELECT pg_terminate_backend(%s)", [int(pid)])
     forgotten.close()
-    cache.delete(recent_operators.LOCKED)
     assert any("test-delivery" in link for link in links_of(admin, "unavailable_requests"))  # step 4
     webhook.created(person())
     assert state_of(Rule.UNAVAILABLE, after=timedelta(seconds=40)) == "well"
