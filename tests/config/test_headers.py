@@ -34,6 +34,7 @@ ARGUMENTS = {
     "runbook": "silence",
     "object_id": "{pk}",
     "user_id": "{pk}",
+    "note_id": "{pk}",
     "content_type_id": "1",
     "number": "0",
     "pk": "1",
