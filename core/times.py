@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+HOUR = timedelta(hours=1)
+
 
 def start_of_hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)

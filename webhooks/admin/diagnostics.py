@@ -17,7 +17,7 @@ from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.doctor import jobs, runner
 from webhooks.doctor.catalogue import CHECKS, Check
 from webhooks.models import CheckResult
-from webhooks.monitoring import health
+from webhooks.monitoring.measurements.jobs import has_worker
 
 State = CheckResult.State
 #: Results are unreliable this long after the next run of their check was due.
@@ -66,7 +66,7 @@ def build_context() -> dict[str, Any]:
         "failed": failed,
         "unknown": sum(row.result is None for row in rows),
         "outdated": any(row.result and row.icon == "unknown" for row in rows),
-        "has_worker": health.has_worker(),
+        "has_worker": has_worker(),
         "oldest": _oldest(results),
         "is_running": jobs.is_run_requested(),
     }

@@ -13,11 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from core.times import start_of_hour
+from core.times import HOUR, start_of_hour
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.inbox.rejections import CAUSES, MAX_AGE_DAYS, MAX_SAMPLES, UNAVAILABLE
 from webhooks.models import RejectedRequest, RejectionCount
-from webhooks.monitoring.health import HOUR
 
 #: The meaning of each cause.
 MEANINGS: dict[str, str | Promise] = {

@@ -7,7 +7,8 @@ import threading
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
-from webhooks.monitoring import alerts, health
+from webhooks.monitoring import alerts
+from webhooks.monitoring.measurements.jobs import has_worker
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ def start() -> None:
 
 def check() -> None:
     """Evaluate all alert rules if no worker is running or the running workers have stopped evaluating them."""
-    if not health.has_worker() or alerts.is_overdue(timezone.now()):
+    if not has_worker() or alerts.is_overdue(timezone.now()):
         alerts.check()
 
 

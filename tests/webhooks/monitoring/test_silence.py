@@ -8,10 +8,10 @@ from random import Random
 import pytest
 import time_machine
 
-from core.times import start_of_hour
+from core.times import HOUR, start_of_hour
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.models import EventCount, WebhookEvent
-from webhooks.monitoring.health import HOUR, measure
+from webhooks.monitoring.health import measure
 from webhooks.monitoring.rules.silence import silence
 from webhooks.monitoring.signals import State
 

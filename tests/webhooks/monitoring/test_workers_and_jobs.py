@@ -12,7 +12,8 @@ from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.inbox.service import retry_event
 from webhooks.models import AggregationProgress, Alert, AlertCheck
 from webhooks.monitoring import alerts, overall_status, rules, worker_watchdog
-from webhooks.monitoring.health import failed_jobs, measure
+from webhooks.monitoring.health import measure
+from webhooks.monitoring.measurements.jobs import failed_jobs
 from webhooks.monitoring.rules import RULES
 from webhooks.monitoring.signals import Signal
 

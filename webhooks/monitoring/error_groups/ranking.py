@@ -9,10 +9,9 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.http import urlencode
 
-from core.times import start_of_hour
+from core.times import HOUR, start_of_hour
 from webhooks.models import Alert, WebhookEvent
 from webhooks.models.events import ERROR_TYPE
-from webhooks.monitoring.health import HOUR
 
 #: Number of groups per alert, and of the newest events that are grouped.
 MAX_GROUPS, MAX_GROUPED = 3, 10_000

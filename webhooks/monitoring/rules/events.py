@@ -9,10 +9,10 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from core.times import minutes
+from core.times import HOUR, minutes
 from webhooks.models import WebhookEvent
 from webhooks.monitoring.error_groups import ranking as error_groups
-from webhooks.monitoring.health import HOUR, Health
+from webhooks.monitoring.health import Health
 from webhooks.monitoring.hourly_counts import TypeCount
 from webhooks.monitoring.signals import WELL, Signal, broken, degraded, well
 

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from core.times import minutes, start_of_hour
+from core.times import HOUR, minutes, start_of_hour
 from webhooks.models import EventCount
 from webhooks.monitoring import hourly_counts
-from webhooks.monitoring.health import HOUR, Health
+from webhooks.monitoring.health import Health
 from webhooks.monitoring.signals import Signal, broken, unknown, well
 
 WEEK = timedelta(days=7)

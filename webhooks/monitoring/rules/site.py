@@ -9,8 +9,8 @@ from django.utils.translation import ngettext
 from audit.models import AuditVerification
 from audit.sealing.schedule import verification_overdue_since
 from core.jobs import title_of
-from core.times import minutes
-from webhooks.monitoring.health import HOUR, Health
+from core.times import HOUR, minutes
+from webhooks.monitoring.health import Health
 from webhooks.monitoring.signals import WELL, Signal, broken, combine, degraded, unknown, well
 
 #: Hourly counts are updated every minute. Older counts are out of date.

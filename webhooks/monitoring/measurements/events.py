@@ -1,0 +1,45 @@
+"""Measurements of stored events."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max, Min
+
+from core.times import HOUR
+from webhooks.inbox.handlers import TEST_TYPE
+from webhooks.models import AggregationProgress, WebhookEvent
+from webhooks.monitoring import hourly_counts
+from webhooks.monitoring.measurements.counting import count
+
+#: This many failures of one type without a later success mean that its handler is broken, even on a quiet site.
+MIN_TYPE_FAILURES = 2
+#: Number of the newest failed events whose types are checked.
+MAX_CHECKED = 200
+
+
+def read_events(now: datetime) -> dict[str, Any]:
+    events = WebhookEvent.objects
+    failed = count(events.filter(state=WebhookEvent.State.FAILED))
+    return {
+        "failed": failed,
+        "failing_types": _failing_types() if failed else set(),
+        "dead": count(events.filter(state=WebhookEvent.State.DEAD)),
+        "oldest_unsettled": events.unsettled().aggregate(oldest=Min("received_at"))["oldest"],
+        "last_received": events.exclude(event_type=TEST_TYPE).aggregate(newest=Max("received_at"))["newest"],
+        "recent": hourly_counts.totals(now - HOUR),
+        "aggregated_at": AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
+    }
+
+
+def _failing_types() -> set[str]:
+    """Return the types without a success since their second newest failed event. Reads a few rows per type."""
+    failed = WebhookEvent.objects.filter(state=WebhookEvent.State.FAILED).order_by("-received_at")
+    times: dict[str, list[datetime]] = {}
+    for event_type, received_at in failed.values_list("event_type", "received_at")[:MAX_CHECKED]:
+        times.setdefault(event_type, []).append(received_at)
+    since = {name: found[MIN_TYPE_FAILURES - 1] for name, found in times.items() if len(found) >= MIN_TYPE_FAILURES}
+    settled = (
+        WebhookEvent.objects.filter(state__in=WebhookEvent.SETTLED).order_by().values_list("event_type", flat=True)
+    )
+    first = [settled.filter(event_type=name, received_at__gte=at)[:1] for name, at in since.items()]
+    return since.keys() - set(first[0].union(*first[1:], all=True)) if first else set()

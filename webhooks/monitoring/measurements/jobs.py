@@ -1,0 +1,87 @@
+"""Measurements of workers and background jobs."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from procrastinate.contrib.django import app as queue
+from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob, ProcrastinateWorker
+
+from webhooks.inbox.service import retry_event
+from webhooks.monitoring import worker_starts
+from webhooks.monitoring.measurements.counting import MAX_COUNT
+
+#: A worker without a heartbeat for this time is not running. Workers send a heartbeat every three seconds.
+WORKER_GONE_AFTER = timedelta(seconds=30)
+#: A job with this many failures needs attention, even if it will be retried.
+MIN_JOB_FAILURES = 3
+
+
+def read_workers(now: datetime) -> dict[str, Any]:
+    return {
+        "heartbeats": list(_running_workers(now).values_list("last_heartbeat", flat=True)),
+        "worker_starts": worker_starts.recent(now),
+    }
+
+
+def read_jobs(now: datetime) -> dict[str, Any]:
+    overdue = list(_overdue_jobs(now).order_by().values_list("scheduled_at", flat=True)[:MAX_COUNT])
+    return {
+        "overdue_jobs": len(overdue),
+        "oldest_overdue": min(filter(None, overdue), default=None),
+        "repeated_failures": _repeated_failures(),
+        "failed_tasks": _by_task(failed_jobs()),
+    }
+
+
+def has_worker() -> bool:
+    return _running_workers(timezone.now()).exists()
+
+
+def _running_workers(now: datetime) -> QuerySet[ProcrastinateWorker]:
+    return ProcrastinateWorker.objects.filter(last_heartbeat__gt=now - WORKER_GONE_AFTER)
+
+
+def _overdue_jobs(now: datetime) -> QuerySet[ProcrastinateJob]:
+    """Return jobs that should have started at least a minute ago.
+
+    Jobs without a scheduled time should start immediately, so the time of their `deferred` event is used.
+    """
+    due = now - timedelta(minutes=1)
+    deferred = ProcrastinateEvent.objects.filter(job=OuterRef("pk"), type="deferred", at__lte=due)
+    immediate = Q(scheduled_at=None) & Exists(deferred)
+    return ProcrastinateJob.objects.filter(Q(scheduled_at__lte=due) | immediate, status="todo")
+
+
+def failed_jobs() -> QuerySet[ProcrastinateJob]:
+    """Return failed jobs, except periodic jobs with a later successful run, such as a reconciliation after an outage."""
+    periodic = {task for task, _id in queue.periodic_registry.periodic_tasks}
+    jobs: QuerySet[ProcrastinateJob] = ProcrastinateJob.objects.filter(status="failed")
+    return jobs.alias(last_success=_last_success()).exclude(task_name__in=periodic, last_success__gt=F("pk"))
+
+
+def _last_success() -> Coalesce:
+    """Return the ID of the last successful job of the same task, or 0.
+
+    `Exists` would be simpler. But if a task has many successful jobs, PostgreSQL expects to find one soon in the table and
+    reads most of it for each failed job. The sorted query uses the index.
+    """
+    successful = ProcrastinateJob.objects.filter(task_name=OuterRef("task_name"), status="succeeded")
+    return Coalesce(Subquery(successful.order_by("-pk").values("pk")[:1]), 0)
+
+
+def _repeated_failures() -> dict[str, int]:
+    """Count retrying jobs by task. Event retries are excluded, because they have their own rules.
+
+    A job keeps its number of failures while its next attempt is running, so the count does not depend on the moment.
+    """
+    retrying = ProcrastinateJob.objects.filter(status__in=["todo", "doing"], attempts__gte=MIN_JOB_FAILURES)
+    retrying = retrying.alias(last_success=_last_success()).exclude(last_success__gt=F("pk"))
+    return _by_task(retrying.exclude(task_name=retry_event.name))
+
+
+def _by_task(jobs: QuerySet[ProcrastinateJob]) -> dict[str, int]:
+    return dict(Counter(jobs.order_by().values_list("task_name", flat=True)[:MAX_COUNT]))
