@@ -28,6 +28,10 @@ def _no_page(user_id: int) -> str:
     return ""
 
 
+def _no_links(user_id: int) -> Sequence[tuple[Text, str]]:
+    return []
+
+
 def _no_heading(page: "ResolverMatch") -> str:
     return ""
 
@@ -47,6 +51,7 @@ class Extensions:
     Attributes:
         pushed_metadata: returns the profile values to push to Clerk, by user id.
         page_url: returns the URL of a user's public page, or "".
+        admin_links: returns a label and a URL for each page about a user, for the user's page in the admin.
         home: the URL name for the page after signing out.
         welcome: the URL name for the page after signing up.
         sign_in_reasons: why pages require visitors to sign in, by URL name.
@@ -61,6 +66,7 @@ class Extensions:
 
     pushed_metadata: Callable[[Collection["User"]], Mapping[int, dict[str, Any]]] = _no_metadata
     page_url: Callable[[int], str] = _no_page
+    admin_links: Callable[[int], Sequence[tuple[Text, str]]] = _no_links
     home: str = "accounts:account"
     welcome: str = "accounts:account"
     sign_in_reasons: dict[str, Text] = field(default_factory=dict)

@@ -104,6 +104,7 @@ class BuilderProfileAdmin(VisibilityColumnMixin[BuilderProfile], ReadOnlyAdmin[B
 
 @admin.register(ClientProfile)
 class ClientProfileAdmin(VisibilityColumnMixin[ClientProfile], ReadOnlyAdmin[ClientProfile]):
+    change_form_template = "admin/profiles/clientprofile/change_form.html"
     list_display = ("name", "visibility", "company_name")
     list_filter = ("user__banned",)
     list_select_related = ("user",)

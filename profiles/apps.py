@@ -12,7 +12,7 @@ class ProfilesConfig(AppConfig):
     def ready(self) -> None:
         """Connect receivers and register extensions for apps that cannot import this one."""
         from accounts.extensions import extensions
-        from profiles import audit_labels, checks, clerk_metadata, lifecycle, page_lookup, personal_data, receivers  # noqa: F401
+        from profiles import admin_links, audit_labels, checks, clerk_metadata, lifecycle, page_lookup, personal_data, receivers  # noqa: F401
 
         receivers.connect()
         register(personal_data)
@@ -20,6 +20,7 @@ class ProfilesConfig(AppConfig):
         extensions.outdated_state_sql = lifecycle.OUTDATED_PROFILES
         extensions.companies_sql = "SELECT user_id, company_name AS company FROM profiles_clientprofile"
         extensions.ensure_derived_state = lifecycle.ensure_profiles
+        extensions.admin_links = admin_links.admin_links
         extensions.page_url = page_lookup.builder_page_url
         extensions.sign_in_heading = page_lookup.sign_in_heading
         extensions.home, extensions.welcome = "profiles:home", "profiles:welcome"

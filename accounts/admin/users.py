@@ -69,7 +69,7 @@ class UserAdmin(AccessPageMixin, NotesMixin, RolesPageMixin, ReadOnlyAdmin[User]
     ) -> HttpResponse:
         context: dict[str, Any] = {"can_change_access": may_repair(request)}
         if (user_id := parse_user_id(object_id)) is not None:
-            context |= {"page_url": extensions.page_url(user_id)} | recent_notes(user_id)
+            context |= {"links": extensions.admin_links(user_id)} | recent_notes(user_id)
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     @admin.action(description=_("Change roles of selected users"))

@@ -180,6 +180,8 @@ class ClientUpdateView(EditView[ClientProfile]):
         return self.request.path
 
     def get_back_url(self) -> str:
+        if self.access.role == Viewer.ADMIN:
+            return reverse("admin:accounts_user_change", args=[self.profile.user_id])
         return reverse("accounts:account")
 
 

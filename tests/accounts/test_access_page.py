@@ -13,7 +13,7 @@ from accounts.models import EndedSession, User
 from audit.models import AuditLog
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.clients import signed_in
-from tests.helpers.factories import BuilderProfileFactory, UserFactory
+from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory, ProjectFactory, UserFactory
 from tests.local.clerk.standin import StandIn
 from tests.local.clerk.test_sessions import Visitor
 
@@ -174,11 +174,25 @@ def test_page_needs_a_fixed_number_of_queries(
 
 def test_pages_about_a_person_link_to_each_other(browser: Client) -> None:
     builder = BuilderProfileFactory.create(slug="olive-owner")
+    client = ClientProfileFactory.create(user=builder.user)
+    project = ProjectFactory.create(builder=builder)
     account = f"/admin/accounts/user/{builder.user_id}/change/"
     page = browser.get(account).content.decode()
-    for link in (url(builder.user), "/builders/olive-owner/", f"identityconflict/?q={builder.user.clerk_id}"):
+    record, clerk_id = f"/admin/profiles/builderprofile/{builder.pk}/change/", builder.user.clerk_id
+    client_page, client_record = f"/clients/{client.pk}/edit/", f"/admin/profiles/clientprofile/{client.pk}/change/"
+    for link in (url(builder.user), "/builders/olive-owner/", record, client_page, f"contactmessage/?q={clerk_id}"):
         assert f'{link}"' in page
-    assert f'href="{account}"' in browser.get("/builders/olive-owner/").content.decode()
-    moderation = browser.get(f"/admin/profiles/builderprofile/{builder.pk}/change/").content.decode()
-    for link in (account, "/builders/olive-owner/hide/", "/builders/olive-owner/verify/"):
+    assert f'identityconflict/?q={clerk_id}"' in page
+    about_builder = ("/builders/olive-owner/", "/builders/olive-owner/history/", project.get_absolute_url(), record)
+    for link in (*about_builder, client_page, client_record):
+        assert f'href="{account}"' in browser.get(link).content.decode(), link
+    moderation = browser.get(record).content.decode()
+    for link in ("/builders/olive-owner/hide/", "/builders/olive-owner/verify/"):
         assert f'href="{link}"' in moderation
+
+
+def test_public_pages_do_not_link_to_the_admin_for_their_owner() -> None:
+    builder = BuilderProfileFactory.create(slug="olive-owner")
+    project, client = ProjectFactory.create(builder=builder), ClientProfileFactory.create(user=builder.user)
+    for link in ("/builders/olive-owner/", project.get_absolute_url(), f"/clients/{client.pk}/edit/"):
+        assert "/admin/" not in signed_in(builder.user).get(link).content.decode(), link
