@@ -12,7 +12,16 @@ class ProfilesConfig(AppConfig):
     def ready(self) -> None:
         """Connect receivers and register extensions for apps that cannot import this one."""
         from accounts.extensions import extensions
-        from profiles import admin_links, audit_labels, checks, clerk_metadata, lifecycle, page_lookup, personal_data, receivers  # noqa: F401
+        from profiles import (  # noqa: F401
+            admin_links,
+            audit_labels,
+            checks,
+            clerk_metadata,
+            lifecycle,
+            page_lookup,
+            personal_data,
+            receivers,
+        )
 
         receivers.connect()
         register(personal_data)
