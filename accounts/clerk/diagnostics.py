@@ -5,7 +5,7 @@ Unlike system checks, these checks send HTTP requests. They do not use the datab
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -93,7 +93,7 @@ def check_key_server() -> Finding:
             f"Its keys belong to {', '.join(sorted(found))}, but CLERK_INSTANCE_ID is {settings.CLERK_INSTANCE_ID}.",
             "Use the keys and the instance id of the same instance.",
         )
-    return Finding(note=f"Key {', '.join(sorted(found))}.")
+    return Finding(note=f"Key {', '.join(sorted(found))}.", facts=_instance_ids(found))
 
 
 def check_api() -> Finding:
@@ -116,13 +116,20 @@ def check_api() -> Finding:
             return problem
         if not isinstance(users.json(), list):
             return Finding("Clerk's list of users is not a JSON array.", "Check CLERK_API_URL.")
-        return Finding(note=f"Clerk listed users in {elapsed_s:.1f} s.", facts={"seconds": round(elapsed_s, 3)})
+        facts = {"seconds": round(elapsed_s, 3)} | _instance_ids(jwks.parse_key_set(keys.json()))
+        return Finding(note=f"Clerk listed users in {elapsed_s:.1f} s.", facts=facts)
 
     try:
         return _run(check)
     except ClerkApiError as error:
         advice = "Copy CLERK_SECRET_KEY again. It must belong to the same instance as CLERK_PUBLISHABLE_KEY."
         return Finding(str(error), advice)
+
+
+def _instance_ids(key_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return the instance IDs as a fact. A key's ID is the ID of its instance, but Clerk does not guarantee it."""
+    ids = sorted(key_id for key_id in key_ids if key_id.startswith("ins_"))
+    return {"instance_ids": ids} if ids else {}
 
 
 def measure_clock_offset() -> float:

@@ -54,6 +54,13 @@ def test_any_type_is_printed(event_type: str) -> None:
     assert printed["data"]
 
 
+@pytest.mark.parametrize("event_type", ("user.created", "email.created"))
+@pytest.mark.parametrize("instance_id", ("", "ins_ours"))
+def test_event_belongs_to_this_sites_instance(settings: Settings, event_type: str, instance_id: str) -> None:
+    settings.CLERK_INSTANCE_ID = instance_id
+    assert event(event_type)["instance_id"] == instance_id
+
+
 def test_same_seed_generates_the_same_user() -> None:
     first, again, other = (event("user.created", "--seed", seed, "--at", AT) for seed in ("7", "7", "8"))
     assert first == again

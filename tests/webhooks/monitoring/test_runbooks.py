@@ -125,7 +125,7 @@ def test_other_instance(admin: Client, settings: Any, webhook: WebhookClient) ->
     settings.CLERK_INSTANCE_ID = "ins_ours"
     assert state_of(Rule.OTHER_INSTANCE) == "broken"
     assert links_of(admin, "other_instance")
-    settings.CLERK_INSTANCE_ID = WebhookEvent.objects.get().instance_id  # step 3: the site has moved
+    settings.CLERK_INSTANCE_ID = WebhookEvent.objects.get().instance_id  # step 4: the site has moved
     assert state_of(Rule.OTHER_INSTANCE) == "well"
 
 

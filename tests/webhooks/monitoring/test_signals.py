@@ -86,6 +86,7 @@ def test_healthy_site_with_data_is_well(settings: Settings) -> None:
     Reconciliation.objects.create(kind="recent", state="finished", started_at=now, finished_at=now)
     event(now)
     CheckResult.objects.create(name="mail", state="passed", checked_at=now)
+    CheckResult.objects.create(name="clerk_api", state="passed", checked_at=now, facts={"instance_ids": ["ins_2ours"]})
     AggregationProgress.objects.create(aggregated_at=now)
     AuditVerification.objects.create(started_at=now, finished_at=now, seal_count=1, row_count=9, erased_count=0)
     with connection.cursor() as cursor:

@@ -96,10 +96,13 @@ def post(url: str, body: str, secret: str, svix_id: str) -> tuple[int, str]:
 
 
 def _envelope(event_type: str, random: Random, at: datetime, options: dict[str, Any]) -> dict[str, Any]:
+    # The samples name an instance of their own, so their events would be reported as sent by another instance.
+    instance = {"instance_id": settings.CLERK_INSTANCE_ID}
     if event_type in USER_TYPES:
-        return samples.user_event(event_type, samples.SampleUser.generate(random, **_facts(options), updated_at=at))
+        user = samples.SampleUser.generate(random, **_facts(options), updated_at=at)
+        return samples.user_event(event_type, user) | instance
     [example, *_] = samples.examples()[event_type]
-    return example | {"timestamp": samples.milliseconds(at)}
+    return example | {"timestamp": samples.milliseconds(at)} | instance
 
 
 def _facts(options: dict[str, Any]) -> dict[str, Any]:

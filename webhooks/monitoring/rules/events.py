@@ -14,7 +14,8 @@ from webhooks.models import WebhookEvent
 from webhooks.monitoring.error_groups import ranking as error_groups
 from webhooks.monitoring.health import Health
 from webhooks.monitoring.hourly_counts import TypeCount
-from webhooks.monitoring.signals import WELL, Signal, broken, degraded, well
+from webhooks.monitoring.rules.checks import result_of
+from webhooks.monitoring.signals import Signal, broken, degraded, unknown, well
 
 #: Both thresholds apply to the events of the current and previous hour.
 MIN_FAILURE_SHARE, MIN_FAILURES = 0.05, 5
@@ -75,17 +76,32 @@ def oldest_unsettled(health: Health) -> Signal:
 
 
 def other_instance(health: Health) -> Signal:
-    """Check whether another Clerk instance sends events here. Requires CLERK_INSTANCE_ID."""
-    if not settings.CLERK_INSTANCE_ID:
-        return WELL
-    foreign = WebhookEvent.objects.filter(received_at__gt=health.at - HOUR).exclude(
-        instance_id__in=["", settings.CLERK_INSTANCE_ID]
-    )
+    """Check whether another Clerk instance sends events here."""
+    ours = _own_instances(health)
+    if not ours:
+        text = _("Set CLERK_INSTANCE_ID, so that events from other instances are detected and ignored.")
+        return unknown(_("The ID of this site's Clerk instance is not known"), text)
+    foreign = WebhookEvent.objects.filter(received_at__gt=health.at - HOUR).exclude(instance_id__in=["", *ours])
     ids = list(foreign.values_list("pk", flat=True)[: MAX_IDS + 1])
     if not ids:
         return well(_("No event from another instance has arrived in the last hour."))
-    text = _("A Clerk instance other than %(ours)s is sending events here. They are ignored.")
-    return broken(text % {"ours": settings.CLERK_INSTANCE_ID}, len(ids), {"events": ids[:MAX_IDS]})
+    text = (
+        _("A Clerk instance other than %(ours)s is sending events here. They are ignored.")
+        if settings.CLERK_INSTANCE_ID
+        else _(
+            "A Clerk instance other than %(ours)s is sending events here. They are applied, because CLERK_INSTANCE_ID is "
+            "not set."
+        )
+    )
+    return broken(text % {"ours": ", ".join(ours)}, len(ids), {"events": ids[:MAX_IDS]})
+
+
+def _own_instances(health: Health) -> list[str]:
+    """Return CLERK_INSTANCE_ID. Without it, return the instance IDs that the diagnostic checks read from Clerk's keys."""
+    if settings.CLERK_INSTANCE_ID:
+        return [settings.CLERK_INSTANCE_ID]
+    results = [recent for name in ("clerk_api", "key_server") if (recent := result_of(health, name))]
+    return next((ids for result in results if (ids := result.facts.get("instance_ids"))), [])
 
 
 def _count(rows: Iterable[TypeCount], states: Collection[str] | None = None) -> int:
