@@ -1,7 +1,7 @@
 # All development commands. `make` lists them. Requires GNU make, a POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test test-slow check smoke fuzz oracle monitoring browser-test alarms screenshots lighthouse docs bench format migrations messages
+.PHONY: help run manage test test-slow check smoke fuzz oracle monitoring browser-test references alarms screenshots lighthouse docs bench format migrations messages
 .PHONY: cluster faults image requirements clean
 
 # Each candidate is executed, because pyenv has shims for versions that are not installed.
@@ -87,6 +87,10 @@ browser-test: ## Run the browser tests; needs Chromium, and npm for Clerk's scri
 		archive=$$(npm pack --silent $$package) && mkdir -p $$folder && \
 			tar xzf $$archive -C $$folder --strip-components=1 && rm $$archive || exit 1; done
 	$(IN_VENV) -m pytest -q -n 2 --dist loadfile -o python_files='*.py' tests/browser $(ARGS)
+
+references: ## Retake the screenshots for the visual regression test; needs Chromium. Only some pages: make references ARGS="-k directory"
+	$(INSTALL) dev.txt
+	RETAKE_REFERENCES=1 .venv/bin/python -m pytest -q -o python_files='*.py' tests/browser/visual/pages.py $(ARGS)
 
 monitoring: ## Test the files in docs/monitoring and OpenTelemetry; needs promtool (Debian: prometheus), Node and npm
 	$(INSTALL) dev.txt

@@ -38,12 +38,12 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def launch(chromium: BrowserType, **options: Any) -> Browser:
+def launch(chromium: BrowserType, *flags: str, **options: Any) -> Browser:
     """Start the installed Chromium. If it is missing, tests fail rather than being skipped."""
     path = next(filter(None, map(shutil.which, EXECUTABLES)), None)
     assert path, "Chromium was not found; on Debian: apt-get install chromium"
     sandbox = [] if os.getuid() else ["--no-sandbox"]
-    return chromium.launch(executable_path=path, args=sandbox, **options)
+    return chromium.launch(executable_path=path, args=[*sandbox, *flags], **options)
 
 
 @pytest.fixture
