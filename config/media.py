@@ -1,4 +1,4 @@
-"""Read the settings for uploaded images: a folder, or a bucket of an S3-compatible object store."""
+"""Read the settings for uploaded images, which are in a folder or an S3-compatible object store, and for CDNs."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,13 +43,18 @@ def _options(bucket: str) -> dict[str, Any]:
 
 
 def media_url() -> str:
-    """Return the start of the URLs of images: /media/ of this site, or of the CDN in MEDIA_CDN_URL.
+    """Return the start of the URLs of images: /media/ of this site, or of the CDN in MEDIA_CDN_URL."""
+    return f"{cdn_origin('MEDIA_CDN_URL')}/media/"
+
+
+def cdn_origin(name: str) -> str:
+    """Return the origin of a CDN, or "" if the variable is unset.
 
     Raises:
-        ImproperlyConfigured: MEDIA_CDN_URL is not an origin with HTTPS.
+        ImproperlyConfigured: the value is not an origin with HTTPS.
     """
-    text = env.str("MEDIA_CDN_URL", default="").strip().rstrip("/")
+    text: str = env.str(name, default="").strip().rstrip("/")
     parts = urlsplit(text)
     if text and (parts.scheme != "https" or not parts.hostname or parts.path):
-        raise ImproperlyConfigured(f"MEDIA_CDN_URL must be an origin such as https://cdn.example.com, not {text!r}.")
-    return f"{text}/media/"
+        raise ImproperlyConfigured(f"{name} must be an origin such as https://cdn.example.com, not {text!r}.")
+    return text

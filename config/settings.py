@@ -36,7 +36,7 @@ from config.environment import (
 )
 from config.logs.records import job_context
 from config.logs.traced_jobs import traced_job
-from config.media import media_storage, media_url
+from config.media import cdn_origin, media_storage, media_url
 
 # Allows generic classes such as FormView[ContactForm] at run time. Without it, only the type stubs declare them as
 # generic.
@@ -329,12 +329,16 @@ SECURE_HSTS_PRELOAD = not LOCAL_MODE and boolean("SECURE_HSTS_PRELOAD")
 # them.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
+#: Origin of a CDN for style sheets, scripts and fonts. config.static_files.CachedUrlStorage adds it to their URLs.
+STATIC_CDN_URL = cdn_origin("STATIC_CDN_URL")
+STATIC_ORIGINS: list[str] = [CSP.SELF, *([STATIC_CDN_URL] if STATIC_CDN_URL else [])]
 # accounts.security.csp extends this policy for signed-in users and for pages with Clerk's widgets.
 SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.SELF],
-    "script-src": [CSP.SELF, CSP.NONCE],
-    "style-src": [CSP.SELF, CSP.NONCE],
-    "img-src": [CSP.SELF, CLERK_IMAGE_ORIGIN, "data:"],
+    "script-src": [*STATIC_ORIGINS, CSP.NONCE],
+    "style-src": [*STATIC_ORIGINS, CSP.NONCE],
+    **({"font-src": STATIC_ORIGINS} if STATIC_CDN_URL else {}),
+    "img-src": [*STATIC_ORIGINS, CLERK_IMAGE_ORIGIN, "data:"],
     "object-src": [CSP.NONE],
     "base-uri": [CSP.NONE],
     "form-action": [CSP.SELF],

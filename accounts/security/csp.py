@@ -25,7 +25,7 @@ SESSION: Policy = settings.SECURE_CSP | {
 WIDGETS: Policy = SESSION | {
     "script-src": [*SESSION["script-src"], _CHALLENGES, _PROTECT],
     "connect-src": [*SESSION["connect-src"], f"{_PROTECT}:*"],
-    "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
+    "style-src": [*settings.STATIC_ORIGINS, CSP.UNSAFE_INLINE],
     "form-action": settings.SECURE_CSP["form-action"],
     "frame-src": [CSP.SELF, _CHALLENGES, _PROTECT],
 }

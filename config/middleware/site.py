@@ -40,15 +40,22 @@ SHARE_IMAGE = f"{settings.STATIC_URL}img/share."
 
 
 def browser_policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    for_other_origins = (SHARE_IMAGE, *_paths_of_cdns())
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
-        policy = "cross-origin" if request.path.startswith(SHARE_IMAGE) else RESOURCE_POLICY
+        policy = "cross-origin" if request.path.startswith(for_other_origins) else RESOURCE_POLICY
         response.headers.setdefault("Cross-Origin-Resource-Policy", policy)
         return response
 
     return middleware
+
+
+def _paths_of_cdns() -> list[str]:
+    """Return the paths whose files a CDN serves with the headers of this site. Pages load them from another origin."""
+    static = [settings.STATIC_URL] if settings.STATIC_CDN_URL else []
+    return [*static, *(["/media/"] if settings.MEDIA_URL.startswith("https:") else [])]
 
 
 class AnonymousGZipMiddleware(GZipMiddleware):

@@ -25,8 +25,8 @@ IMAGE_MAX_AGE_S = 3600
 #: Any site can embed the card. The card has no scripts, forms or data about the viewer.
 EMBED_POLICY: dict[str, list[str]] = {
     "default-src": [CSP.NONE],
-    "style-src": [CSP.SELF],
-    "font-src": [CSP.SELF],
+    "style-src": settings.STATIC_ORIGINS,
+    "font-src": settings.STATIC_ORIGINS,
     "img-src": [*settings.SECURE_CSP["img-src"]],
     "base-uri": [CSP.NONE],
     "form-action": [CSP.NONE],

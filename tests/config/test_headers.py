@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 from pytest_django import Settings
 
 from config import probes
 from config.environment import BASE_DIR
+from config.middleware.site import browser_policies
 from tests.helpers.factories import PASSWORD, UserFactory
 from tests.helpers.tokens import ISSUER
 
@@ -381,6 +383,20 @@ def test_share_image_can_be_loaded_by_other_sites(stranger: Client) -> None:
     response = stranger.get("/static/img/share.png")
     assert response.getvalue()
     response.close()
+    assert response["Cross-Origin-Resource-Policy"] == "cross-origin"
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    (
+        ("/static/css/base.css", "STATIC_CDN_URL", "https://cdn.example.com"),
+        (f"/media/portraits/{'a' * 32}.webp", "MEDIA_URL", "https://cdn.example.com/media/"),
+    ),
+)
+def test_pages_can_load_files_from_a_cdn(settings: Settings, path: str, name: str, value: str) -> None:
+    """The CDN sends the headers of this site, and the browser blocks the file if they forbid other origins."""
+    setattr(settings, name, value)
+    response = browser_policies(lambda request: HttpResponse())(RequestFactory().get(path))
     assert response["Cross-Origin-Resource-Policy"] == "cross-origin"
 
 

@@ -17,7 +17,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
-from config.media import FOLDER, media_storage, media_url
+from config.media import FOLDER, cdn_origin, media_storage, media_url
 from core import object_store
 from core.object_store import ObjectStore
 from core.storage_errors import StorageUnavailableError
@@ -168,11 +168,12 @@ def test_images_are_stored_in_a_folder_by_default(monkeypatch: pytest.MonkeyPatc
     assert media_storage() == FOLDER
 
 
+@pytest.mark.parametrize("name", ("MEDIA_CDN_URL", "STATIC_CDN_URL"))
 @pytest.mark.parametrize("value", ("cdn.example.com", "http://cdn.example.com", "https://cdn.example.com/media"))
-def test_malformed_cdn_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv("MEDIA_CDN_URL", value)
-    with pytest.raises(ImproperlyConfigured, match="MEDIA_CDN_URL must be an origin"):
-        media_url()
+def test_malformed_cdn_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured, match=f"{name} must be an origin"):
+        cdn_origin(name)
 
 
 def test_cdn_serves_images_under_the_same_path(monkeypatch: pytest.MonkeyPatch) -> None:

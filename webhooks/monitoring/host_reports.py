@@ -39,6 +39,7 @@ COMPARED = {
     "SECRET_KEY": "SECRET_KEY",
     "SECRET_KEY_FALLBACKS": "SECRET_KEY_FALLBACKS",
     "SITE_URL": "SITE_URL",
+    "STATIC_CDN_URL": "STATIC_CDN_URL",
 }
 #: The times come from the database, because the clocks of two hosts can differ.
 REPORT = """
