@@ -506,6 +506,7 @@ def test_check_alerts_command_lists_open_alerts(receiver: Receiver, capsys: pyte
     call_command("check_alerts")
     assert capsys.readouterr().out.splitlines() == [
         "clock (unknown): No delivery has been received, so the clock was not compared",
+        "other_instance (unknown): CLERK_INSTANCE_ID is not set, so events from other Clerk instances cannot be detected",
         "silence (unknown): No event has been received",
         "clerk_outage (unknown): CLERK_SECRET_KEY is not set, so Clerk cannot be checked",
         "drift (unknown): CLERK_SECRET_KEY is not set, so Clerk cannot be checked",

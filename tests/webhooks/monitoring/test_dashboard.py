@@ -86,7 +86,8 @@ def aggregate(at: datetime = NOW) -> None:
 def test_status_is_unknown_without_events() -> None:
     assert status_text() == (
         "No problems found, but some checks have no data yet. "
-        "No delivery has been received, so the clock was not compared. No event has been received. "
+        "No delivery has been received, so the clock was not compared. "
+        "CLERK_INSTANCE_ID is not set, so events from other Clerk instances cannot be detected. No event has been received. "
         "CLERK_SECRET_KEY is not set, so Clerk cannot be checked. The diagnostic checks have not run within the last hour. "
         "The audit log has never been verified."
     )

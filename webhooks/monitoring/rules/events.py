@@ -79,8 +79,7 @@ def other_instance(health: Health) -> Signal:
     """Check whether another Clerk instance sends events here."""
     ours = _own_instances(health)
     if not ours:
-        text = _("Set CLERK_INSTANCE_ID, so that events from other instances are detected and ignored.")
-        return unknown(_("The ID of this site's Clerk instance is not known"), text)
+        return unknown(_("CLERK_INSTANCE_ID is not set, so events from other Clerk instances cannot be detected"))
     foreign = WebhookEvent.objects.filter(received_at__gt=health.at - HOUR).exclude(instance_id__in=["", *ours])
     ids = list(foreign.values_list("pk", flat=True)[: MAX_IDS + 1])
     if not ids:
