@@ -13,17 +13,16 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
-from accounts.models import MetadataPush, Reconciliation, User
+from accounts.models import Reconciliation, User
 from audit.log import Actor
 from audit.models import AuditLog, AuditSeal
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from core.forms import ParagraphsField
-from webhooks.admin import links
+from webhooks.admin.alert_lists import list_links
 from webhooks.admin.channels import ChannelsMixin
 from webhooks.admin.maintenance import MaintenanceMixin
 from webhooks.admin.repairs.overview import BY_RUNBOOK
-from webhooks.jobs.states import FAILING
 from webhooks.models import Alert, WebhookEvent
 from webhooks.monitoring import runbooks
 from webhooks.monitoring.actions import AlertAction, apply_action
@@ -78,7 +77,7 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
             events = WebhookEvent.objects.filter(pk__in=alert.facts.get("events", [])).defer("payload")
             context = {"title": str(alert), "subtitle": None, "alert": alert}
             context["groups"] = error_groups.groups_of(alert)
-            context["list_label"], context["list_url"] = _list_link(alert)
+            context["list_links"] = list(list_links(alert))
             context["waits_for_delivery"] = _waits_for_delivery(alert)
             context["people"] = _affected_people(events)
             context |= {"events": events, "details": _details(alert), "notifications": alert.notifications.all()}
@@ -119,16 +118,6 @@ def _waits_for_delivery(alert: Alert) -> bool:
     """Return whether only a delivery from Clerk shows that the problem is over."""
     is_rejecting = alert.rule in (Alert.Rule.CLOCK, Alert.Rule.REJECTED, Alert.Rule.UNAVAILABLE)
     return alert.is_open and not alert.ok_since and is_rejecting and "causes" in alert.facts
-
-
-def _list_link(alert: Alert) -> tuple[StrOrPromise, str]:
-    """Return the label and URL of the list of rows behind an alert, or ("", "")."""
-    if alert.rule == Alert.Rule.JOBS:
-        return _("Show failing jobs"), links.jobs_url(*FAILING)
-    if alert.rule == Alert.Rule.PUSHES:
-        state = "given_up" if "abandoned" in alert.notified_causes else MetadataPush.State.PENDING
-        return _("Show these pushes"), links.changelist_url("accounts_metadatapush", state=state)
-    return "", ""
 
 
 class AffectedPerson(NamedTuple):

@@ -26,7 +26,7 @@ from core.db.page_parts import PageParts
 from webhooks.admin import links
 from webhooks.admin.events.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
-from webhooks.jobs.states import STOPPED, WAITING
+from webhooks.jobs.states import STOPPED
 from webhooks.models import Alert, ErrorGroup, MaintenanceWindow, WebhookEvent
 from webhooks.monitoring import overall_status, rules
 from webhooks.monitoring.dashboard import charts, tiles
@@ -193,7 +193,7 @@ def _list_urls() -> dict[str, str]:
         "stopped": links.changelist_url("accounts_metadatapush", state="given_up"),
         "conflicts": links.changelist_url("accounts_identityconflict", state__exact=IdentityConflict.State.OPEN),
         "failed_jobs": links.jobs_url(*STOPPED),
-        "jobs": links.jobs_url(*WAITING),
+        "jobs": links.jobs_url(overdue="1"),
         "dead": links.events_url(state="dead"),
         "failed": links.events_url(state="failed"),
         "errors": f"{reverse('admin:webhooks_errorgroup_changelist')}?state=new&state=returned",

@@ -12,6 +12,7 @@ from webhooks.models import Job, WebhookEvent
 
 #: Maximum time between the start of a transaction, which is the queueing time of its jobs, and the insertion of a job.
 MAX_TRANSACTION = timedelta(minutes=10)
+OVERDUE_AFTER = timedelta(minutes=1)
 
 
 def with_state(jobs: QuerySet[Job]) -> QuerySet[Job]:
@@ -36,6 +37,16 @@ def queued_between(jobs: QuerySet[Job], since: datetime | None, until: datetime 
         after = queued.filter(at__gte=until + MAX_TRANSACTION).order_by("at").values_list("job_id", flat=True).first()
         found = found if after is None else found.filter(pk__lt=after)
     return found
+
+
+def overdue(jobs: QuerySet[Job], now: datetime) -> QuerySet[Job]:
+    """Return jobs that should have started at least a minute ago.
+
+    Jobs without a scheduled time should start immediately, so the time of their `deferred` event is used.
+    """
+    due = now - OVERDUE_AFTER
+    queued = ProcrastinateEvent.objects.filter(job=OuterRef("pk"), type="deferred", at__lte=due)
+    return jobs.filter(Q(scheduled_at__lte=due) | Q(Exists(queued), scheduled_at=None), status="todo")
 
 
 def search(jobs: QuerySet[Job], term: str, clerk_ids: list[str]) -> QuerySet[Job]:

@@ -62,6 +62,7 @@ class Health:
         worker_starts: the worker starts in the last ten minutes.
         overdue_jobs: jobs that should have started at least a minute ago.
         oldest_overdue: when the oldest overdue job should have started.
+        stuck_tasks: the number of jobs that have been running for too long, by task.
         repeated_failures: the number of retried jobs that have failed several times, by task, for tasks without a
             later success. Jobs whose next attempt is running are included.
         failed_tasks: the number of failed jobs that will not be retried, by task, except periodic jobs that have
@@ -92,6 +93,7 @@ class Health:
     heartbeats: list[datetime]
     worker_starts: WorkerStarts
     oldest_overdue: datetime | None
+    stuck_tasks: dict[str, int]
     repeated_failures: dict[str, int]
     overdue_jobs: int
     failed_tasks: dict[str, int]

@@ -84,7 +84,18 @@ def test_jobs_are_filtered_by_task_and_time(operator: Client) -> None:
     assert listed(operator, f"queued_at__gte={before}") == [other, new]
 
 
-@pytest.mark.parametrize("query", ("state=broken", "task=x", "within=x", "queued_at__gte=x", "error_group=x", "user=0"))
+def test_overdue_jobs_are_filtered(operator: Client) -> None:
+    hour = timedelta(hours=1)
+    late, waiting = create_job(scheduled_at=timezone.now() - hour), create_job(queued=hour)
+    create_job()
+    create_job(scheduled_at=timezone.now() + hour, queued=hour)
+    create_job("succeeded", queued=hour)
+    assert listed(operator, "overdue=1") == [waiting, late]
+
+
+@pytest.mark.parametrize(
+    "query", ("overdue=2", "state=broken", "task=x", "within=x", "queued_at__gte=x", "error_group=x", "user=0")
+)
 def test_invalid_filter_is_reported(operator: Client, query: str) -> None:
     job = create_job()
     assert listed(operator, query) == [job]

@@ -1,7 +1,6 @@
 """The page of an alert begins with the cause, the affected people and the most likely action."""
 
 import re
-from collections.abc import Sequence
 
 import pytest
 from django.utils import timezone
@@ -15,11 +14,10 @@ from webhooks.models import Alert
 pytestmark = pytest.mark.django_db
 
 
-def page_of(rule: str = "dead_events", notified_causes: Sequence[str] = (), **facts: object) -> str:
+def page_of(rule: str = "dead_events", **facts: object) -> str:
     numbers = {"value": 1, "notified_value": 1, "worst_value": 1}
-    alert = Alert.objects.create(
-        rule=rule, summary="Events are dead.", facts=facts, notified_causes=[*notified_causes], **numbers
-    )
+    Alert.objects.filter(rule=rule).delete()
+    alert = Alert.objects.create(rule=rule, summary="Events are dead.", facts=facts, **numbers)
     return str(with_password().get(f"/admin/webhooks/alert/{alert.pk}/change/").content.decode())
 
 
@@ -50,14 +48,25 @@ class TestAlertPage:
         assert text in page_of(rule="clock", causes={"stale_timestamp": 3})
         assert text not in page_of(rule="dead_events")
 
-    def test_alert_about_refused_pushes_leads_to_them(self) -> None:
-        link = 'href="/admin/accounts/metadatapush/?state=given_up"'
-        assert link in page_of(rule="pending_pushes", notified_causes=["abandoned"])
+    @pytest.mark.parametrize(
+        ("rule", "fact", "query"),
+        (
+            ("pending_pushes", "stopped_pushes", "accounts/metadatapush/?state=given_up"),
+            ("pending_pushes", "late_pushes", "accounts/metadatapush/?state=pending"),
+            ("background_jobs", "failed_jobs", "webhooks/job/?state=failed&amp;state=given_up"),
+            ("background_jobs", "retried_jobs", "webhooks/job/?state=retrying&amp;state=running"),
+            ("background_jobs", "stuck_jobs", "webhooks/job/?state=running"),
+            ("background_jobs", "overdue_jobs", "webhooks/job/?overdue=1"),
+            ("background_jobs", "counted_until", "webhooks/job/?task=webhooks.tasks.aggregate_counts"),
+        ),
+    )
+    def test_alert_leads_to_the_rows_that_it_is_about(self, rule: str, fact: str, query: str) -> None:
+        link = f'href="/admin/{query}"'
+        assert link in page_of(rule, **{fact: 1})
+        assert link not in page_of(rule)
 
-    def test_alert_about_jobs_leads_to_failed_and_retrying_jobs(self) -> None:
-        link = 'href="/admin/webhooks/job/?state=failed&amp;state=given_up&amp;state=retrying"'
-        assert link in page_of(rule="background_jobs")
-        assert link not in page_of()
+    def test_alert_about_conflicts_leads_to_them(self) -> None:
+        assert 'href="/admin/accounts/identityconflict/?state__exact=open"' in page_of("identity_conflict")
 
     def test_alert_links_and_names_the_rows_behind_it(self) -> None:
         now = timezone.now()

@@ -183,7 +183,7 @@ def test_outdated_event_counts_lead_to_the_job_that_updates_them(admin: Client) 
     alerts.check()
     assert state_of(Rule.JOBS, after=timedelta(minutes=6)) == "broken"
     job = create_job("todo", task=aggregate_counts.name, attempts=2)
-    [value] = re.findall(r'<option value="([^"]+)">Count events', page(admin, "/admin/webhooks/job/"))  # step 3
+    [value] = re.findall(r'<option value="([^"]+)">Count events', page(admin, "/admin/webhooks/job/"))  # step 4
     assert f"/admin/webhooks/job/{job}/change/" in page(admin, f"/admin/webhooks/job/?task={value}")
     hourly_counts.aggregate()
     assert state_of(Rule.JOBS) == "well"

@@ -8,7 +8,11 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
+from core.times import HOUR
+from tests.helpers.clients import with_password
+from tests.webhooks.jobs.rows import add_event, create_job
 from tests.webhooks.monitoring.test_hourly_counts import event
+from webhooks.admin.alert_lists import list_links
 from webhooks.inbox.service import retry_event
 from webhooks.models import AggregationProgress, Alert, AlertCheck
 from webhooks.monitoring import alerts, overall_status, rules, worker_watchdog
@@ -229,3 +233,46 @@ class TestJobs:
         assert signal_at(NOW + 5 * MINUTE, Alert.Rule.JOBS).state == "degraded"
         signal = signal_at(NOW + 16 * MINUTE, Alert.Rule.JOBS)
         assert (signal.state, "1 job is overdue by 16 minutes" in signal.summary) == ("broken", True)
+
+    def test_job_without_a_scheduled_time_can_be_late(self) -> None:
+        """A job that should start at once is due when it is queued."""
+        start_worker(datetime(2099, 1, 1, tzinfo=UTC))
+        AggregationProgress.objects.create(aggregated_at=datetime(2099, 1, 1, tzinfo=UTC))
+        with time_machine.travel(NOW, tick=False):
+            create_job(task="any.task")
+        assert signal_at(NOW + 5 * MINUTE, Alert.Rule.JOBS).state == "degraded"
+        assert "overdue by 16 minutes" in signal_at(NOW + 16 * MINUTE, Alert.Rule.JOBS).summary
+
+    def test_job_that_hangs_is_reported(self) -> None:
+        """The worker sends heartbeats and runs other jobs."""
+        start_worker(datetime(2099, 1, 1, tzinfo=UTC))
+        AggregationProgress.objects.create(aggregated_at=datetime(2099, 1, 1, tzinfo=UTC))
+        add_event(create_job("doing", task="accounts.tasks.reconcile_all"), "started", NOW)
+        assert signal_at(NOW + 5 * HOUR, Alert.Rule.JOBS).state == "well"
+        signal = signal_at(NOW + 7 * HOUR, Alert.Rule.JOBS)
+        assert (signal.state, signal.causes) == ("broken", ("stuck",))
+        assert "1 job has been running for more than 6 hours: Compare all users" in signal.summary
+
+
+LATE = timezone.now() - 20 * MINUTE
+
+
+@pytest.mark.parametrize(
+    "values",
+    (
+        pytest.param({"status": "failed"}, id="failed"),
+        pytest.param({"status": "failed", "attempts": 4}, id="given up"),
+        pytest.param({"attempts": 3, "scheduled_at": datetime(2099, 1, 1, tzinfo=UTC)}, id="retrying"),
+        pytest.param({"scheduled_at": LATE}, id="overdue"),
+        pytest.param({"queued": 20 * MINUTE}, id="overdue without a scheduled time"),
+    ),
+)
+def test_alert_leads_to_the_list_with_the_job_that_it_is_about(values: dict[str, Any]) -> None:
+    start_worker(datetime(2099, 1, 1, tzinfo=UTC))
+    AggregationProgress.objects.create(aggregated_at=datetime(2099, 1, 1, tzinfo=UTC))
+    job = create_job(**values)
+    create_job("succeeded", task="another.task")
+    create_job("todo", task="another.task", scheduled_at=datetime(2099, 1, 1, tzinfo=UTC))
+    alerts.check()
+    [link] = list_links(Alert.objects.get(rule=Alert.Rule.JOBS))
+    assert [row.pk for row in with_password().get(link.url).context["cl"].result_list] == [job]

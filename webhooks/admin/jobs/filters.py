@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.jobs import descriptions
@@ -37,6 +38,11 @@ class JobFilterForm(FilterForm):
     error_group = ErrorGroupField()
     queued_at__gte = UTCDateTimeField(label=_("Queued from (UTC)"))
     queued_at__lt = UTCDateTimeField(label=_("Queued before (UTC)"))
+    overdue = forms.ChoiceField(
+        choices=[("", _("Any job")), ("1", _("More than a minute late"))],
+        label=_("Start"),
+        error_messages={"invalid_choice": _("“%(value)s” is not a start. Use 1 for overdue jobs.")},
+    )
 
     def apply(self, rows: QuerySet[Job]) -> QuerySet[Job]:
         self.full_clean()
@@ -47,6 +53,8 @@ class JobFilterForm(FilterForm):
             found = found.filter(jobs_of(clerk_id))
         if group := values.get("error_group"):
             found = found.filter(pk__in=JobFailure.objects.filter(group=group).values("job_id"))
+        if values.get("overdue"):
+            found = lists.overdue(found, timezone.now())
         return lists.queued_between(found, self.since("within", "queued_at__gte"), values.get("queued_at__lt"))
 
 

@@ -4,18 +4,23 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob, ProcrastinateWorker
 
 from webhooks.inbox.service import retry_event
+from webhooks.jobs import lists
+from webhooks.models import Job
 from webhooks.monitoring import worker_starts
 from webhooks.monitoring.measurements.counting import MAX_COUNT
 
 #: A worker without a heartbeat for this time is not running. Workers send a heartbeat every three seconds.
 WORKER_GONE_AFTER = timedelta(seconds=30)
+#: The longest jobs, such as comparing all users of a large site with Clerk, take a few hours.
+STUCK_AFTER = timedelta(hours=6)
 #: A job with this many failures needs attention, even if it will be retried.
 MIN_JOB_FAILURES = 3
 
@@ -28,10 +33,12 @@ def read_workers(now: datetime) -> dict[str, Any]:
 
 
 def read_jobs(now: datetime) -> dict[str, Any]:
-    overdue = list(_overdue_jobs(now).order_by().values_list("scheduled_at", flat=True)[:MAX_COUNT])
+    late = list(_overdue_jobs(now).union(_stuck_jobs(now), all=True))
+    overdue = [since for status, _task, since in late if status == "todo"]
     return {
         "overdue_jobs": len(overdue),
         "oldest_overdue": min(filter(None, overdue), default=None),
+        "stuck_tasks": dict(Counter(task for status, task, _since in late if status == "doing")),
         "repeated_failures": _repeated_failures(),
         "failed_tasks": _by_task(failed_jobs()),
     }
@@ -45,15 +52,25 @@ def _running_workers(now: datetime) -> QuerySet[ProcrastinateWorker]:
     return ProcrastinateWorker.objects.filter(last_heartbeat__gt=now - WORKER_GONE_AFTER)
 
 
-def _overdue_jobs(now: datetime) -> QuerySet[ProcrastinateJob]:
-    """Return jobs that should have started at least a minute ago.
+def _overdue_jobs(now: datetime) -> QuerySet[Job, Any]:
+    """Return the status, the task and the due time of jobs that should have started at least a minute ago."""
+    return _late(lists.overdue(Job.objects.all(), now), Coalesce("scheduled_at", _event_time("deferred")))
 
-    Jobs without a scheduled time should start immediately, so the time of their `deferred` event is used.
-    """
-    due = now - timedelta(minutes=1)
-    deferred = ProcrastinateEvent.objects.filter(job=OuterRef("pk"), type="deferred", at__lte=due)
-    immediate = Q(scheduled_at=None) & Exists(deferred)
-    return ProcrastinateJob.objects.filter(Q(scheduled_at__lte=due) | immediate, status="todo")
+
+def _stuck_jobs(now: datetime) -> QuerySet[Job, Any]:
+    """Return the status, the task and the start of jobs that have been running for too long."""
+    running = Job.objects.filter(status="doing").alias(started_at=_event_time("started"))
+    return _late(running.filter(started_at__lt=now - STUCK_AFTER), F("started_at"))
+
+
+def _late(jobs: QuerySet[Job], since: Combinable) -> QuerySet[Job, Any]:
+    return jobs.order_by().annotate(since=since).values_list("status", "task_name", "since")[:MAX_COUNT]
+
+
+def _event_time(kind: str) -> Subquery:
+    """Return the time of the latest event of a kind, as a subquery of a query for jobs."""
+    events = ProcrastinateEvent.objects.filter(job=OuterRef("pk"), type=kind)
+    return Subquery(events.order_by("-pk").values("at")[:1])
 
 
 def failed_jobs() -> QuerySet[ProcrastinateJob]:

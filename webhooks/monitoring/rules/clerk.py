@@ -108,6 +108,8 @@ def pushes(health: Health) -> Signal:
     facts = {
         "clerk_paused_until": paused_until.isoformat() if paused_until else None,
         "oldest_push_minutes": minutes(age),
+        "late_pushes": health.pending_pushes if age >= MAX_PENDING_AGE else None,
+        "stopped_pushes": health.stopped_pushes or None,
     }
     causes = [name for name, found in (("abandoned", health.stopped_pushes), ("late", age >= MAX_PENDING_AGE)) if found]
     return broken(text, health.pending_pushes + health.stopped_pushes, facts, causes=causes)

@@ -11,6 +11,7 @@ from audit.sealing.schedule import verification_overdue_since
 from core.jobs import title_of
 from core.times import HOUR, minutes
 from webhooks.monitoring.health import Health
+from webhooks.monitoring.measurements.jobs import STUCK_AFTER
 from webhooks.monitoring.signals import WELL, Signal, broken, combine, degraded, unknown, well
 
 #: Hourly counts are updated every minute. Older counts are out of date.
@@ -68,8 +69,8 @@ def _keeps_restarting(health: Health) -> bool:
 
 
 def jobs(health: Health) -> Signal:
-    """Check whether jobs fail permanently or repeatedly, and whether running workers keep up."""
-    return combine(health, _failed_jobs, _outdated_counts, _repeated_failures, _overdue_jobs)
+    """Check whether jobs fail permanently or repeatedly or hang, and whether running workers keep up."""
+    return combine(health, _failed_jobs, _outdated_counts, _repeated_failures, _stuck_jobs, _overdue_jobs)
 
 
 def _failed_jobs(health: Health) -> Signal:
@@ -81,14 +82,16 @@ def _failed_jobs(health: Health) -> Signal:
         health.failed_jobs,
     )
     numbers = {"number": health.failed_jobs, "tasks": _names(health.failed_tasks)}
-    return broken(text % numbers, health.failed_jobs, causes=sorted(health.failed_tasks))
+    facts = {"failed_jobs": health.failed_jobs}
+    return broken(text % numbers, health.failed_jobs, facts, causes=sorted(health.failed_tasks))
 
 
 def _outdated_counts(health: Health) -> Signal:
     if not (health.heartbeats and counts_are_stale(health)):
         return WELL
     text = _("Event counts are out of date, because the job that updates them is not running.")
-    return broken(text, 1, title=_("Event counts are out of date"), causes=["counts"])
+    facts = {"counted_until": health.aggregated_at.isoformat(timespec="seconds") if health.aggregated_at else "never"}
+    return broken(text, 1, facts, title=_("Event counts are out of date"), causes=["counts"])
 
 
 def _repeated_failures(health: Health) -> Signal:
@@ -101,7 +104,20 @@ def _repeated_failures(health: Health) -> Signal:
         number,
     )
     numbers = {"number": number, "tasks": _names(health.repeated_failures)}
-    return broken(text % numbers, number, causes=sorted(health.repeated_failures))
+    return broken(text % numbers, number, {"retried_jobs": number}, causes=sorted(health.repeated_failures))
+
+
+def _stuck_jobs(health: Health) -> Signal:
+    number = sum(health.stuck_tasks.values())
+    if not number:
+        return WELL
+    text = ngettext(
+        "%(number)d job has been running for more than %(hours)d hours: %(tasks)s.",
+        "%(number)d jobs have been running for more than %(hours)d hours: %(tasks)s.",
+        number,
+    )
+    numbers = {"number": number, "hours": STUCK_AFTER // HOUR, "tasks": _names(health.stuck_tasks)}
+    return broken(text % numbers, number, {"stuck_jobs": number}, causes=["stuck"])
 
 
 def _overdue_jobs(health: Health) -> Signal:
@@ -117,7 +133,7 @@ def _overdue_jobs(health: Health) -> Signal:
         health.overdue_jobs,
     )
     numbers = {"jobs": health.overdue_jobs, "minutes": minutes(age)}
-    return broken(text % numbers, minutes(age), causes=["overdue"])
+    return broken(text % numbers, minutes(age), {"overdue_jobs": health.overdue_jobs}, causes=["overdue"])
 
 
 def _names(tasks: dict[str, int]) -> str:
