@@ -4,7 +4,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from local.components import samples
+from local.components import operator_samples, samples
 
 #: Each group of components loads the style sheets of one kind of page.
 GROUPS = {
@@ -13,6 +13,8 @@ GROUPS = {
     "directory": "Directory",
     "errors": "Error pages",
     "images": "Image uploads",
+    "lists": "Lists in the admin",
+    "operators": "Dashboard and event pages in the admin",
     "owner": "Owners and admins on a builder page",
 }
 
@@ -26,5 +28,6 @@ def index(request: HttpRequest) -> HttpResponse:
 def group(request: HttpRequest, group: str) -> HttpResponse:
     if group not in GROUPS:
         raise Http404
-    context = {"groups": GROUPS, "group": group, "title": GROUPS[group], **samples.build_context()}
+    page = {"groups": GROUPS, "group": group, "title": GROUPS[group]}
+    context = {**samples.build_context(), **operator_samples.build_context(), **page}
     return render(request, f"components/{group}.html", context)

@@ -41,6 +41,7 @@ WAIT_UNTIL_LOADED = """async () => {
 }"""
 #: A screenshot of a whole page leaves content blank if `content-visibility: auto` skips it below the window.
 STYLE = """*, ::before, ::after { transition: none !important; animation: none !important; content-visibility: visible !important }
+  progress:indeterminate { visibility: hidden }
   html { caret-color: transparent }"""
 
 

@@ -15,7 +15,20 @@ from local.components.views import GROUPS
 
 PATH = "/local/components/"
 #: Style sheets for the public site, without those whose classes belong to one page.
-SHEETS = (*("account", "builders", "components", "directory", "error", "forms", "image-editor", "owner", "portfolio"),)
+SHEETS = (
+    *(
+        "account",
+        "builders",
+        "components",
+        "directory",
+        "error",
+        "forms",
+        "image-editor",
+        "operators",
+        "owner",
+        "portfolio",
+    ),
+)
 #: Classes of pages, or of elements that every page has.
 ELSEWHERE = {
     *("page-builder", "page-embed", "page-directory"),
