@@ -2,6 +2,7 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 
 from core import redaction
+from core.admin import verification
 from core.personal_data import register
 
 
@@ -11,9 +12,11 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from accounts import checks, personal_data, receivers  # noqa: F401  # importing checks registers them
         from accounts.clerk import schema_names
+        from accounts.sessions.verification import check_verification
 
         receivers.connect()
         register(personal_data)
+        verification.register(check_verification)
         redaction.keep_names(schema_names.NAMES)
         redaction.keep_names(field.name for model in apps.get_models() for field in model._meta.get_fields())
         redaction.keep_names(field.attname for model in apps.get_models() for field in model._meta.concrete_fields)

@@ -6,11 +6,27 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import DataExport, EndedSession, IdentityConflict, MetadataPush, PreservedForm, User, UserNote
+from accounts.models import (
+    DataExport,
+    EndedSession,
+    IdentityConflict,
+    MetadataPush,
+    PreservedForm,
+    User,
+    UserNote,
+)
 from core.personal_data import PersonalData, export_rows
 
 #: Models that this module exports and erases.
-COVERED = (User, EndedSession, PreservedForm, IdentityConflict, MetadataPush, DataExport, UserNote)
+COVERED = (
+    User,
+    EndedSession,
+    PreservedForm,
+    IdentityConflict,
+    MetadataPush,
+    DataExport,
+    UserNote,
+)
 #: States in which an admin decided that both accounts belong to the same person.
 _SAME_PERSON = (IdentityConflict.State.LINKED, IdentityConflict.State.MOVED)
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from accounts.models import User
 from accounts.security import sign_ins
 from accounts.sessions import services as sessions
+from accounts.sessions import verification
 from accounts.signals import password_set
 
 
@@ -22,6 +23,7 @@ def connect() -> None:
 
 def record_sign_in(*, request: HttpRequest, user: User, **kwargs: Any) -> None:
     sign_ins.record_sign_in(request, user)
+    verification.remember_sign_in(request)
 
 
 def record_failure(*, request: HttpRequest | None, credentials: Mapping[str, Any], **kwargs: Any) -> None:

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from accounts import views
+from accounts.admin.verify_page import verify
 from accounts.privacy import views as privacy_views
 from accounts.roles import views as role_views
 from accounts.security import disclosure
@@ -17,5 +18,6 @@ urlpatterns = [
     path("account/exports/", privacy_views.ExportView.as_view(), name="export"),
     path("account/exports/<uuid:public_id>/", privacy_views.data_export, name="data_export"),
     path(".well-known/security.txt", disclosure.security_txt, name="security_txt"),
+    path("admin/verify/", verify, name="verify"),
     path("account/delete/", privacy_views.DeletionView.as_view(), name="delete"),
 ]

@@ -114,6 +114,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/user/{pk}/notes/{pk}/delete/": same_for_both(get=FOUND, post=FORBIDDEN),  # by another author
     "/admin/accounts/user/{pk}/roles/": same_for_both(get=OK, post=OK),  # without a change
     "/admin/accounts/user/{pk}/timeline/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/verify/": same_for_both(get=FOUND, post=NOT_ALLOWED),  # both were verified recently
     "/admin/nowhere": same_for_both(get=NOT_FOUND, post=NOT_FOUND),
 }
 #: Models whose rows cannot be added, changed or deleted in the admin.

@@ -17,11 +17,13 @@ from accounts import tasks
 from accounts.admin import report_page
 from accounts.admin.comparisons import ComparisonMixin, report_context
 from accounts.models import Reconciliation, User
+from accounts.sessions.verification import restored_fields
 from accounts.sync import unlisted
 from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from core.admin.state_cells import state_cell
+from core.admin.verification import ask_to_verify
 
 #: Number of runs in the trend chart, and the chart's size.
 TREND_RUNS, CHART_WIDTH, CHART_HEIGHT = 60, 480, 72
@@ -67,12 +69,15 @@ class ReconciliationAdmin(ComparisonMixin, ReadOnlyAdmin[Reconciliation]):
         run, form = self.get_object(request, object_id), ApprovalForm(request.POST)
         if run is None:
             raise Http404
+        page = reverse("admin:accounts_reconciliation_change", args=[run.pk])
         if form.is_valid():
+            if response := ask_to_verify(request, page):
+                return response
             self._approve(request, run, form)
         else:
             message = _("Nothing was approved. Enter the number of deletions and a reason of at most 2,000 characters.")
             self.message_user(request, message, messages.ERROR)
-        return redirect(reverse("admin:accounts_reconciliation_change", args=[run.pk]))
+        return redirect(page)
 
     def _approve(self, request: HttpRequest, run: Reconciliation, form: ApprovalForm) -> None:
         try:
@@ -106,7 +111,7 @@ class ReconciliationAdmin(ComparisonMixin, ReadOnlyAdmin[Reconciliation]):
             "opts": self.opts,
             "original": run,
             **report_page.build_context(run),
-            **_approval_context(run),
+            **_approval_context(run, restored_fields(request)),
             **report_context(request, run),
         }
         return TemplateResponse(request, "admin/accounts/reconciliation/detail.html", context)
@@ -118,13 +123,13 @@ class ReconciliationAdmin(ComparisonMixin, ReadOnlyAdmin[Reconciliation]):
         return super().changelist_view(request, (extra_context or {}) | context)
 
 
-def _approval_context(run: Reconciliation) -> dict[str, Any]:
+def _approval_context(run: Reconciliation, initial: dict[str, Any]) -> dict[str, Any]:
     ids = run.unlisted_ids[:MAX_USERS] if run.skipped_deletions else []
     return {
         "skipped": list(User.objects.filter(clerk_id__in=ids).order_by("name", "pk")),
         "more": max(run.skipped_deletions - MAX_USERS, 0),
         "can_be_approved": unlisted.can_be_approved(run),
-        "form": ApprovalForm(),
+        "form": ApprovalForm(initial=initial),
     }
 
 

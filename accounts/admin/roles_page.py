@@ -12,7 +12,9 @@ from accounts.models import User
 from accounts.roles.forms import RoleChangesForm
 from accounts.roles.permissions import RoleChangeError
 from accounts.roles.services import change_roles
+from accounts.sessions.verification import restored_fields
 from audit.log import Actor
+from core.admin.verification import ask_to_verify
 
 
 class RolesPageMixin(admin.ModelAdmin[User]):
@@ -28,7 +30,11 @@ class RolesPageMixin(admin.ModelAdmin[User]):
         user = self.get_object(request, object_id)
         if user is None:
             raise Http404
-        form = RoleChangesForm(request.POST if request.method == "POST" else None, held=user.roles, label_suffix="")
+        data = request.POST if request.method == "POST" else None
+        form = RoleChangesForm(data, held=user.roles, initial=restored_fields(request), label_suffix="")
+        gives_admin = form.is_valid() and User.Role.ADMIN in form.changes["add"]
+        if gives_admin and (response := ask_to_verify(request, request.path)):
+            return response
         if form.is_valid() and _change(request, user, form):
             return redirect("admin:accounts_user_change", user.pk)
         context = {"title": _("Change roles"), "person": user, "opts": self.opts, "form": form}

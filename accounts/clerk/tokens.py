@@ -29,6 +29,7 @@ MAX_LENGTH = 8192
 #: in the `cat` header. Tokens from a customer's JWT template and machine tokens have other values (@clerk/backend,
 #: jwtCategories.ts).
 SESSION_CATEGORIES = frozenset({None, "cl_B7d4PD111AAA", "cl_I7d4PD111III"})
+NEVER_VERIFIED = (-1, -1)
 #: IDs of users and sessions. Other characters and longer IDs do not fit the columns.
 ID = re.compile(r"[!-~]{1,64}")
 
@@ -76,6 +77,8 @@ class SessionClaims:
         clerk_id: the user (`sub`).
         session_id: the session (`sid`).
         impersonator: the person who impersonates the user (`act.sub`), if any.
+        factor_ages: minutes since the user verified the first and the second factor (`fva`). -1 means never, or that
+            the user has no second factor.
     """
 
     clerk_id: str
@@ -83,6 +86,7 @@ class SessionClaims:
     issued_at: datetime
     expires_at: datetime
     impersonator: str | None
+    factor_ages: tuple[int, int] = NEVER_VERIFIED
 
 
 def verify(token: str) -> SessionClaims:
@@ -97,7 +101,9 @@ def verify(token: str) -> SessionClaims:
         raise SessionTokenError(Reason.NO_SUBJECT)
     _check_party(claims)
     _check_issuer(claims)
-    found = SessionClaims(clerk_id, _session_id(claims), *_lifetime(claims), _impersonator(claims))
+    found = SessionClaims(
+        clerk_id, _session_id(claims), *_lifetime(claims), _impersonator(claims), _factor_ages(claims)
+    )
     _check_times(found, _seconds(claims.get("nbf")))
     if not found.session_id:
         raise SessionTokenError(Reason.NO_SESSION)
@@ -252,3 +258,10 @@ def _impersonator(claims: dict[str, Any]) -> str | None:
     act = claims.get("act")
     sub = act.get("sub") if isinstance(act, dict) else None
     return postgres_safe(sub[:64]) if isinstance(sub, str) else None
+
+
+def _factor_ages(claims: dict[str, Any]) -> tuple[int, int]:
+    match claims.get("fva"):
+        case [int(first), int(second)]:
+            return first, second
+    return NEVER_VERIFIED

@@ -52,7 +52,8 @@ class RoleChangesForm(forms.Form):
 
     Args:
         held: the roles of a single user, who is offered only changes that have an effect. Every change is accepted,
-            because the roles may have changed since the form was shown.
+            because the roles may have changed since the form was shown. Without it, the form is for several users,
+            and cannot give the role Admin.
     """
 
     CHOICES = (("", _("No change")), ("add", _("Add")), ("remove", _("Remove")))
@@ -65,7 +66,10 @@ class RoleChangesForm(forms.Form):
         super().__init__(*args, **kwargs)
         for role in Role:
             field = forms.ChoiceField(label=role.label, choices=self.CHOICES, required=False)
-            if held is not None:
+            if held is None and role == Role.ADMIN:
+                field.choices = [choice for choice in self.CHOICES if choice[0] != "add"]
+                field.help_text = _("Give this role on the user’s page.")
+            elif held is not None:
                 useless = "add" if role in held else "remove"
                 field.widget.choices = [choice for choice in self.CHOICES if choice[0] != useless]
             self.fields[role] = field

@@ -49,6 +49,25 @@ def preserve(request: HttpRequest) -> HttpResponse | None:
     return _redirect_to_form(request)
 
 
+def keep(request: HttpRequest, path: str) -> None:
+    """Store the posted form for the signed-in user, until the user returns to the form's page at `path`."""
+    _store(request, _owner(request), _fields_of(request), path)
+
+
+def kept_fields(request: HttpRequest) -> QueryDict | None:
+    """Return the form that `keep` stored for this page, if the URL asks for it."""
+    if request.method != "GET" or PARAMETER not in request.GET:
+        return None
+    recent = PreservedForm.objects.filter(saved_at__gte=timezone.now() - LIFETIME)
+    kept = recent.filter(clerk_id=_owner(request), path=request.path[:500]).first()
+    return QueryDict(kept.fields) if kept else None
+
+
+def _owner(request: HttpRequest) -> str:
+    """Return the Clerk ID of the signed-in user, or a name for a local operator, who has none."""
+    return getattr(request.user, "clerk_id", None) or f"operator:{request.user.pk}"
+
+
 def _preserve_for_visitor(request: HttpRequest) -> HttpResponse | None:
     view = getattr(request.resolver_match.func, "view_class", None) if request.resolver_match else None
     fields = _fields_of(request)
@@ -69,9 +88,9 @@ def _fields_of(request: HttpRequest) -> str:
     return fields.urlencode()
 
 
-def _store(request: HttpRequest, owner: str, fields: str) -> None:
+def _store(request: HttpRequest, owner: str, fields: str, path: str = "") -> None:
     defaults = {"fields": fields, "saved_at": timezone.now()}
-    PreservedForm.objects.update_or_create(clerk_id=owner, path=request.path[:500], defaults=defaults)
+    PreservedForm.objects.update_or_create(clerk_id=owner, path=(path or request.path)[:500], defaults=defaults)
 
 
 def _redirect_to_form(request: HttpRequest) -> HttpResponse:

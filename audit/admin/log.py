@@ -26,6 +26,7 @@ from audit.sealing import seals
 from core import redaction
 from core.admin.keyset import KeysetAdmin, KeysetChangeList
 from core.admin.post_only import post_only
+from core.admin.verification import ask_to_verify
 
 ERASED = _("erased")
 #: Free-text parameters, which can contain personal data.
@@ -157,6 +158,10 @@ class AuditLogAdmin(KeysetAdmin[AuditLog]):
         period = next(spec for spec in found.filter_specs if isinstance(spec, filters.PeriodFilter))
         if errors := [*found.warnings, *period.errors]:
             return self._reject(request, gettext("Nothing was exported.") + " " + " ".join(errors))
+        query = request.GET.urlencode()
+        page = reverse("admin:audit_auditlog_changelist") + (f"?{query}" if query else "")
+        if response := ask_to_verify(request, page, keep_form=False):
+            return response
         chosen = {name: _loggable(name, request.GET[name]) for name in sorted(request.GET)}
         return exports.export_response(
             found.queryset,

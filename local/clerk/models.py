@@ -83,6 +83,8 @@ class Session(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     created_ms = models.BigIntegerField(default=now_ms)
     updated_ms = models.BigIntegerField(default=now_ms)
+    #: When the user last verified the first factor.
+    verified_ms = models.BigIntegerField(default=now_ms)
 
     class Meta:
         ordering = ["-created_ms", "-id"]

@@ -53,6 +53,12 @@ def end(session: Session, status: Session.Status, actor: Actor) -> None:
     publish(f"session.{status}", session.user, actor, session)
 
 
+def verify(session: Session, at_ms: int) -> None:
+    """Record that the user verified the first factor again, without an event."""
+    session.verified_ms = at_ms
+    session.save(update_fields=["verified_ms"])
+
+
 def revoke_all(user: User, actor: Actor) -> None:
     for session in user.sessions.filter(status=Session.Status.ACTIVE):
         end(session, Session.Status.REVOKED, actor)

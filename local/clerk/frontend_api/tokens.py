@@ -33,7 +33,7 @@ def session_token(session: Session, party: str) -> str:
         "sub": session.user_id,
         "sid": session.id,
         "sts": "active",
-        "fva": [(now * 1000 - session.created_ms) // 60_000, -1],
+        "fva": [max(now * 1000 - session.verified_ms, 0) // 60_000, -1],
         "iat": now,
         "nbf": now - 10,
         "exp": now + settings.TOKEN_LIFE_S,

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from local.clerk import serializers, users
 from local.clerk.control_api import BadRequest, actor, apply_data, error_response, read_body
 from local.clerk.frontend_api import sessions, tokens
-from local.clerk.models import Client, Session, User
+from local.clerk.models import Client, Session, User, now_ms
 
 HANDSHAKE = "__clerk_handshake"
 #: Users offered on the sign-in page.
@@ -114,6 +114,15 @@ def session_end(request: HttpRequest, session_id: str, verb: str) -> HttpRespons
     session = _own_session(request, session_id)
     status = Session.Status.ENDED if verb == "end" else Session.Status.REMOVED
     sessions.end(session, status, actor(request))
+    return _client_response(request, session.client)
+
+
+@frontend_api
+@require_POST
+def session_verify(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Verify the first factor of a session again, without a password."""
+    session = _own_session(request, session_id)
+    sessions.verify(session, now_ms())
     return _client_response(request, session.client)
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from local.clerk.control_api import actor
 from local.clerk.frontend_api import sessions
 from local.clerk.frontend_api.views import users_to_sign_in, with_parameter
-from local.clerk.models import Client, Session, User
+from local.clerk.models import Client, Session, User, now_ms
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 MAX_SESSIONS = 100
@@ -53,6 +53,17 @@ def session_revoke(request: HttpRequest, session_id: str) -> HttpResponse:
     session = get_object_or_404(Session, pk=session_id)
     sessions.end(session, Session.Status.REVOKED, actor(request))
     messages.success(request, f"Session {session} revoked. The session.revoked event is queued.")
+    return redirect("sessions")
+
+
+@require_POST
+def session_verify(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Verify a session again, or pretend that its verification is an hour old."""
+    session = get_object_or_404(Session, pk=session_id)
+    is_expired = "expire" in request.POST
+    sessions.verify(session, now_ms() - 3_600_000 if is_expired else now_ms())
+    result = "has no recent verification" if is_expired else "is verified again"
+    messages.success(request, f"Session {session} {result}. The next session token contains it.")
     return redirect("sessions")
 
 

@@ -97,6 +97,7 @@
       return () => listeners.delete(listener);
     },
     mountSignIn: (container, options) => ui.signIn(container, options, Clerk),
+    __internal_openReverification: (options) => ui.verify(options, Clerk),
     mountSignUp: (container, options) => ui.signUp(container, options, Clerk),
     /** For ui.browser.js only. */
     async __start(path, data) {

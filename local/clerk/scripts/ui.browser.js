@@ -59,6 +59,31 @@
   }
 
   class ClerkUI {
+    verify(options, clerk) {
+      const dialog = element("dialog");
+      const alert = element("p");
+      alert.setAttribute("role", "alert");
+      const confirm = element("button", { className: "button", type: "button", textContent: "Continue" });
+      const cancel = element("button", { type: "button", textContent: "Cancel" });
+      confirm.addEventListener("click", async () => {
+        try {
+          await clerk.__start(`/v1/client/sessions/${clerk.session.id}/verify/attempt_first_factor`);
+          dialog.close();
+          options.afterVerification?.();
+        } catch (error) {
+          alert.textContent = error.message;
+        }
+      });
+      cancel.addEventListener("click", () => dialog.close());
+      dialog.addEventListener("close", () => dialog.remove());
+      dialog.setAttribute("aria-label", "Verification required");
+      const content = element("div");
+      show(content, note("Verify that it is still you. The stand-in for Clerk needs no password."), alert, confirm, cancel);
+      dialog.append(content);
+      document.body.append(dialog);
+      dialog.showModal();
+    }
+
     signIn(container, options, clerk) {
       const list = element("ul");
       list.setAttribute("role", "list");

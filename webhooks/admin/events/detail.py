@@ -8,17 +8,19 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
+from accounts.sessions.verification import restored_fields
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
+from core.admin.verification import ask_to_verify
 from core.forms import LineField
 from webhooks import event_context, event_status
 from webhooks.admin import changes, links
@@ -52,7 +54,7 @@ class EventDetail(ReadOnlyAdmin[WebhookEvent]):
         event = self.get_object(request, object_id)
         if event is None or request.method not in ("GET", "HEAD") or not self.has_view_permission(request, event):
             return super().change_view(request, object_id, form_url, extra_context)
-        return self._page(request, event, RevealForm())
+        return self._page(request, event, RevealForm(initial=restored_fields(request)))
 
     def reveal(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the page once with personal data. Users need the permission and have to enter a reason."""
@@ -64,6 +66,8 @@ class EventDetail(ReadOnlyAdmin[WebhookEvent]):
             raise PermissionDenied
         if event.payload is None or not form.is_valid():
             return self._page(request, event, form)
+        if response := ask_to_verify(request, reverse("admin:webhooks_webhookevent_change", args=[event.pk])):
+            return response
         _record(request, event, form.cleaned_data["reason"])
         return self._page(request, event, form, revealed=True)
 
