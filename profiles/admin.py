@@ -29,8 +29,10 @@ from profiles.models import (
     Profile,
     Project,
     ProjectImage,
+    Report,
     SearchSynonym,
 )
+from profiles.reports.admin import ReportAdmin
 from profiles.visibility import HidingReason, hiding_reasons
 
 
@@ -146,6 +148,9 @@ class ContactMessageAdmin(VisibilityColumnMixin[ContactMessage], ReadOnlyAdmin[C
     search_fields = ("=builder__slug", "=builder__user__clerk_id", "=sender__clerk_id")
     raw_id_fields = ("builder", "sender")
     exclude = ("subject", "body")
+
+
+admin.site.register(Report, ReportAdmin)
 
 
 @admin.register(FormerSlug)

@@ -11,7 +11,7 @@ from core.mail_headers import mailbox
 from profiles.models import Profile
 from profiles.visibility import hiding_reasons
 
-type Permission = Literal["view", "edit", "publish", "delete", "verify", "contact", "save"]
+type Permission = Literal["view", "edit", "publish", "delete", "verify", "contact", "save", "report"]
 
 
 class Viewer(StrEnum):
@@ -32,6 +32,7 @@ class ProfileAccess:
         can_verify: whether the user can set the tier and badges, and feature or hide the profile.
         can_contact: whether the user can send the owner a message, without seeing the owner's email address.
         can_save: whether the user can add the profile to their shortlist.
+        can_report: whether the user can report the profile to admins.
     """
 
     role: Viewer
@@ -42,6 +43,7 @@ class ProfileAccess:
     can_verify: bool
     can_contact: bool = False
     can_save: bool = False
+    can_report: bool = False
 
     def allows(self, permission: Permission) -> bool:
         return bool(getattr(self, f"can_{permission}"))
@@ -64,6 +66,7 @@ def access_for(user: User | AnonymousUser, profile: Profile) -> ProfileAccess:
         # Admins cannot verify their own profile.
         can_verify=is_admin and not is_owner,
         can_save=user.is_authenticated and user.is_active and not is_owner and is_public(profile),
+        can_report=user.is_authenticated and user.is_active and not is_owner and is_public(profile),
         can_contact=user.is_authenticated and user.is_active and not is_owner and is_reachable(profile),
     )
 

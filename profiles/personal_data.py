@@ -9,12 +9,14 @@ from profiles.directory import indexing
 from profiles.media import images
 from profiles.models import (
     Badge,
+    BlockedSender,
     BuilderProfile,
     ClientProfile,
     ContactMessage,
     FormerSlug,
     Project,
     ProjectImage,
+    Report,
     SectionVersion,
     ShortlistEntry,
 )
@@ -30,7 +32,7 @@ _KEPT_BUILDER = (
 #: Models that this module exports and erases.
 COVERED = (
     *(BuilderProfile, ClientProfile, Project, ProjectImage, Badge),
-    *(FormerSlug, ContactMessage, SectionVersion, ShortlistEntry),
+    *(FormerSlug, ContactMessage, Report, BlockedSender, SectionVersion, ShortlistEntry),
 )
 
 
@@ -59,6 +61,12 @@ def export(user: User) -> PersonalData:
                     *("subject", "body", "sent_at", "mailed_at"), recipient=F("builder__slug")
                 )
             ),
+            # The admin's note and the reported user are not the reporter's data.
+            "reports": list(
+                Report.objects.filter(reporter=user).order_by("pk").values("reason", "text", "reported_at", "state")
+            ),
+            # The sender is another user.
+            "blocked_senders": list(BlockedSender.objects.filter(**by_user).order_by("pk").values("blocked_at")),
             "shortlist": list(
                 ShortlistEntry.objects.filter(user=user).order_by("pk").values("saved_at", page=F("builder__slug"))
             ),
@@ -75,9 +83,12 @@ def erase(user: User) -> None:
     for profile in BuilderProfile.objects.filter(user=user):
         images.remove_all(profile)
     section_history.delete(SectionVersion.objects.filter(owner=user))
-    for model in (Project, Badge, FormerSlug, ContactMessage, ShortlistEntry):
+    for model in (Project, Badge, FormerSlug, ContactMessage, BlockedSender, Report, ShortlistEntry):
         model._default_manager.filter(builder__user=user).delete()
     ShortlistEntry.objects.filter(user=user).delete()
+    BlockedSender.objects.filter(sender=user).delete()
     ContactMessage.objects.filter(sender=user).update(subject="", body="")
+    Report.objects.filter(reporter=user).update(text="")
+    Report.objects.filter(message__sender=user).update(text="", note="")
     BuilderProfile.objects.filter(user=user).update(**erased_values(BuilderProfile, keep=_KEPT_BUILDER))
     ClientProfile.objects.filter(user=user).update(**erased_values(ClientProfile, keep=_KEPT))

@@ -14,6 +14,7 @@ from profiles.pages import sitemap
 from profiles.pages import views as pages
 from profiles.portfolio import gallery_views as gallery
 from profiles.portfolio import views as portfolio
+from profiles.reports import views as report_views
 from profiles.shortlist import views as shortlist
 
 
@@ -115,6 +116,10 @@ urlpatterns = [
     path("media/<image_name:name>", media.image, name="image"),
     path("builders/<str:slug>/edit/<slug:section>/", section_views.SectionUpdateView.as_view(), name="section_update"),
     path("builders/<str:slug>/availability/", section_views.AvailabilityView.as_view(), name="availability"),
+    path("builders/<str:slug>/report/", report_views.ReportPageView.as_view(), name="report"),
+    path("account/messages/received/", contact_views.ReceivedMessagesView.as_view(), name="received_messages"),
+    path("account/messages/<bigint:pk>/block/", contact_views.BlockView.as_view(), name="block"),
+    path("account/messages/<bigint:pk>/report/", report_views.ReportMessageView.as_view(), name="message_report"),
     path("account/messages/", contact_views.SentMessagesView.as_view(), name="sent_messages"),
     path("account/shortlist/", shortlist.ShortlistView.as_view(), name="shortlist"),
     path("builders/<str:slug>/save/", shortlist.SaveView.as_view(), name="save"),

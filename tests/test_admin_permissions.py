@@ -74,6 +74,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/": same_for_both(get=OK, post=OK),  # as in every other app
     # URLs of actions redirect GET requests to the form.
     "/admin/accounts/identityconflict/{pk}/resolve/": same_for_both(get=FOUND, post=FOUND),
+    "/admin/profiles/report/{pk}/decide/": same_for_both(get=FOUND, post=FOUND),
     "/admin/accounts/identityconflict/join/": same_for_both(get=OK, post=OK),  # without accounts
     "/admin/accounts/reconciliation/{pk}/approve/": same_for_both(get=FOUND, post=FOUND),
     "/admin/webhooks/alert/{pk}/action/": same_for_both(get=FOUND, post=FOUND),
@@ -136,6 +137,7 @@ READ_ONLY = (
     "profiles/formerslug",
     "profiles/project",
     "profiles/projectimage",
+    "profiles/report",
     "webhooks/alert",
     "webhooks/errorgroup",
     "webhooks/job",

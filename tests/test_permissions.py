@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import DataExport, EndedSession, User
-from profiles.models import BuilderProfile, ClientProfile, SectionVersion
+from profiles.models import BuilderProfile, ClientProfile, ContactMessage, SectionVersion
 from tests.helpers.clients import with_password, with_token
 from tests.helpers.factories import (
     SINCE,
@@ -161,6 +161,12 @@ READ: dict[str, Statuses] = {
     ),
     "/builders/{hidden.slug}/preview/": same_for_everyone(NOT_FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED),
     "/account/messages/": SIGN_IN_REQUIRED,
+    "/account/messages/received/": SIGN_IN_REQUIRED,
+    # The owner received the message.
+    "/account/messages/{message.pk}/block/": access(signed_in=FOUND, signed_out=FOUND),
+    "/account/messages/{message.pk}/report/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=OK),
+    "/builders/{builder.slug}/report/": access(signed_in=OK, signed_out=FOUND, owner=FORBIDDEN),
+    "/builders/{hidden.slug}/report/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
     "/account/shortlist/": SIGN_IN_REQUIRED,
     "/builders/{builder.slug}/save/": access(signed_in=OK, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/save/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
@@ -260,6 +266,11 @@ WRITE: dict[tuple[str, str], Statuses] = {
     ("POST", "/account/roles/"): form(signed_in=FOUND, provisional=INVALID),
     ("POST", "/account/"): form(signed_in=NOT_ALLOWED),
     ("POST", "/account/messages/"): form(signed_in=NOT_ALLOWED),
+    ("POST", "/account/messages/received/"): form(signed_in=NOT_ALLOWED),
+    ("POST", "/account/messages/{message.pk}/block/"): form(signed_in=NOT_FOUND, owner=FOUND),
+    ("POST", "/account/messages/{message.pk}/report/"): form(signed_in=NOT_FOUND, owner=INVALID),
+    ("POST", "/builders/{builder.slug}/report/"): form(signed_in=INVALID, owner=FORBIDDEN),
+    ("POST", "/builders/{hidden.slug}/report/"): same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
     ("POST", "/account/shortlist/"): form(signed_in=FOUND),
     ("POST", "/builders/{builder.slug}/save/"): form(signed_in=FOUND, owner=FORBIDDEN),
     ("POST", "/builders/{hidden.slug}/save/"): same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
@@ -310,6 +321,11 @@ OTHERWISE: dict[str, Statuses] = {
     ),
     "/account/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/account/messages/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/account/messages/received/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/account/messages/{message.pk}/block/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/account/messages/{message.pk}/report/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/builders/{builder.slug}/report/": access(signed_in=NOT_ALLOWED, signed_out=FOUND, owner=FORBIDDEN),
+    "/builders/{hidden.slug}/report/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
     "/account/shortlist/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/builders/{builder.slug}/save/": access(signed_in=NOT_ALLOWED, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/save/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
@@ -378,6 +394,10 @@ PATTERNS = {
     "media/<image_name:name>": MISSING_IMAGE,
     "builders/<str:slug>/availability/": "/builders/{builder.slug}/availability/",
     "account/messages/": "/account/messages/",
+    "account/messages/received/": "/account/messages/received/",
+    "account/messages/<bigint:pk>/block/": "/account/messages/{message.pk}/block/",
+    "account/messages/<bigint:pk>/report/": "/account/messages/{message.pk}/report/",
+    "builders/<str:slug>/report/": "/builders/{builder.slug}/report/",
     "account/shortlist/": "/account/shortlist/",
     "builders/<str:slug>/save/": "/builders/{builder.slug}/save/",
     "account/client/": "/account/client/",
@@ -418,7 +438,8 @@ def objects(module_rows: None) -> dict[str, Any]:
     before = {"display_name": "", "headline": "Before", "tagline": ""}
     version = SectionVersion.objects.create(owner=owner, section="introduction", values=before)
     found = {"builder": builder, "client": client, "export": export.public_id, "project": image.project, "image": image}
-    return {**found, "version": version}
+    message = ContactMessage.objects.create(builder=builder, sender=UserFactory.create(), subject="A shop", body="Now")
+    return {**found, "version": version, "message": message}
 
 
 @pytest.fixture(scope="module")

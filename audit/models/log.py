@@ -161,6 +161,8 @@ class AuditLog(AppendOnly):
         DELIVERIES_RECOVERED = "DELIVERIES_RECOVERED"
         # An admin sent a test delivery to this site. The row contains the response.
         TEST_DELIVERY_SENT = "TEST_DELIVERY_SENT"
+        # An admin decided about a user's report of a page or message.
+        REPORT_DECIDED = "REPORT_DECIDED"
         # An admin viewed the personal data in an event's payload. Written before the data is shown.
         PAYLOAD_REVEALED = "PAYLOAD_REVEALED"
         # An admin acknowledged, snoozed or resolved an alert.

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +17,7 @@ from accounts.models import User
 from core.interface_languages import interface_language
 from core.jobs import Person, describe
 from core.mail_headers import header_text, mailbox
+from profiles.contact.blocking import is_blocked
 from profiles.models import ContactMessage
 from profiles.permissions import is_reachable
 
@@ -51,15 +53,16 @@ def send_contact_message(message_id: int) -> None:
     """
     messages = ContactMessage.objects.select_related("builder__user", "sender").select_for_update(of=["self"])
     message = messages.filter(pk=message_id, mailed_at=None).first()
-    if message is None or not is_reachable(message.builder) or not _sender_can_be_reached(message):
+    if message is None or not is_reachable(message.builder) or not _may_be_delivered(message):
         return
     _build_email(message).send()
     message.mailed_at = timezone.now()
     message.save(update_fields=["mailed_at"])
 
 
-def _sender_can_be_reached(message: ContactMessage) -> bool:
-    return message.sender.is_active and can_receive_replies(message.sender)
+def _may_be_delivered(message: ContactMessage) -> bool:
+    sender = message.sender
+    return sender.is_active and can_receive_replies(sender) and not is_blocked(message.builder, sender)
 
 
 def _build_email(message: ContactMessage) -> EmailMultiAlternatives:
@@ -77,6 +80,7 @@ def _build_in_active_language(message: ContactMessage) -> EmailMultiAlternatives
     reply_to = mailbox(sender.email, name=sender.display_name)
     context = {"message": message, "sender": sender, "builder": builder, "can_reply": reply_to is not None}
     context["page"] = settings.SITE_URL + builder.get_absolute_url()
+    context["report"] = settings.SITE_URL + reverse("profiles:message_report", args=[message.pk])
     email = EmailMultiAlternatives(
         subject=header_text(
             gettext("%(name)s sent you a message: %(subject)s")

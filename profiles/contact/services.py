@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 
 from accounts.models import User
 from profiles.contact import emails
+from profiles.contact.blocking import is_blocked
 from profiles.contact.emails import can_receive_replies
 from profiles.models import BuilderProfile, ContactMessage
 
@@ -28,12 +29,14 @@ def send(builder: BuilderProfile, sender: User, *, subject: str, body: str) -> C
     """Store a message and queue its email.
 
     Raises:
-        MessageRejectedError: the sender has no verified email address, sent the same message before, or exceeds a rate
-            limit, or the email cannot be built.
+        MessageRejectedError: the sender has no verified email address, is blocked by the builder, sent the same message
+            before, or exceeds a rate limit, or the email cannot be built.
     """
     User.objects.select_for_update(no_key=True).get(pk=sender.pk)  # serializes the checks below per sender
     if not can_receive_replies(sender):
         raise MessageRejectedError(gettext("Verify an email address in your account before you send a message."))
+    if is_blocked(builder, sender):
+        raise MessageRejectedError(gettext("%(name)s does not accept messages from you.") % {"name": builder.name})
     if ContactMessage.objects.filter(builder=builder, sender=sender, subject=subject, body=body).exists():
         raise MessageRejectedError(gettext("You have already sent this message to %(name)s.") % {"name": builder.name})
     _check_limits(sender)

@@ -7,6 +7,7 @@ from profiles.models.choices import Availability, Currency, Domain
 from profiles.models.client import ClientProfile
 from profiles.models.contact import ContactMessage
 from profiles.models.portfolio import MAX_IMAGES, MAX_PROJECTS, MAX_TECHNOLOGIES, Project, ProjectImage
+from profiles.models.reports import BlockedSender, Report
 from profiles.models.search import SearchSynonym, SearchWord
 from profiles.models.section_history import SectionVersion
 from profiles.models.shortlist import ShortlistEntry
@@ -18,6 +19,7 @@ __all__ = [
     "MAX_TECHNOLOGIES",
     "Availability",
     "Badge",
+    "BlockedSender",
     "BuilderProfile",
     "BuilderProfileQuerySet",
     "ClientProfile",
@@ -29,6 +31,7 @@ __all__ = [
     "ProfileQuerySet",
     "Project",
     "ProjectImage",
+    "Report",
     "SearchSynonym",
     "SearchWord",
     "SectionVersion",

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from accounts.models import DataExport, EndedSession, Flag, IdentityConflict, MetadataPush, Reconciliation, UserNote
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
-from profiles.models import Badge, ContactMessage, FormerSlug, Project, SearchSynonym
+from profiles.models import Badge, ContactMessage, FormerSlug, Project, Report, SearchSynonym
 from tests.helpers.factories import (
     SINCE,
     BuilderProfileFactory,
@@ -32,6 +32,7 @@ def one_of_each() -> int:
     ProjectImageFactory.create(pk=PK, project=project, alt=HOSTILE)
     Badge.objects.create(pk=PK, builder=builder, kind="identity", evidence=HOSTILE, awarded_by=user)
     ContactMessage.objects.create(pk=PK, builder=builder, sender=user, subject=HOSTILE, body=HOSTILE)
+    Report.objects.create(pk=PK, message_id=PK, reporter=user, reason="spam", text=HOSTILE, note=HOSTILE)
     FormerSlug.objects.create(pk=PK, builder=builder, slug="olive")
     # Migrations create synonyms, so this table is not emptied after transactional tests.
     SearchSynonym(pk=PK, searches=[HOSTILE], finds=[HOSTILE], domains=["web"]).save()

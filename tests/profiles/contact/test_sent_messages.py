@@ -7,7 +7,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from profiles.contact.sent import PAGE_SIZE
+from profiles.contact.message_lists import PAGE_SIZE
 from profiles.models import BuilderProfile, ContactMessage
 from profiles.personal_data import erase
 from tests.helpers.clients import signed_in
