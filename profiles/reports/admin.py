@@ -31,7 +31,7 @@ class ReportAdmin(ReadOnlyAdmin[Report]):
     list_filter = ("state", "reason")
     list_select_related = ("builder__user", "message__sender", "reporter")
     search_fields = ("=builder__slug", "=builder__user__clerk_id", "=message__sender__clerk_id", "=reporter__clerk_id")
-    ordering = ("-reported_at", "-pk")
+    ordering = ("-reported_at",)
     fields = (
         "target",
         "about",
