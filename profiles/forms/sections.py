@@ -231,7 +231,7 @@ class TermsForm(ProfileForm[BuilderProfile]):
         )
         labels = {
             "availability": _("Availability"),
-            "available_for_hire": _("Available for hire"),
+            "available_for_hire": _("Taking on work"),
             "currency": _("Currency"),
             "adhd_friendly": _("ADHD-friendly"),
         }

@@ -183,7 +183,7 @@ class TestAvailability:
 
     def test_cancelling_a_form_shows_availability_changed_meanwhile(self, own_page: Page) -> None:
         self.press(own_page, "Available")
-        expect(own_page.locator("#section-terms")).to_contain_text("Available for hire")
+        expect(own_page.locator("#section-terms")).to_contain_text("Available")
         close_more(own_page)
         edit(own_page, "rate and availability")
         expect(own_page.get_by_role("button", name="Save rate and availability")).to_be_visible()

@@ -287,7 +287,7 @@ def test_conflict_shows_labels_instead_of_stored_values(page: BuilderProfile) ->
     shown = {each.label: (each.stored, each.submitted) for each in response.context["differences"]}
     assert shown == {
         "Availability": ("Available", "Limited"),
-        "Available for hire": ("No", "Yes"),
+        "Taking on work": ("No", "Yes"),
         "Hourly rate": ("80.00", "90"),
         "Currency": ("USD · US dollar", "EUR · Euro"),
         "Time zone": ("Europe/Warsaw", "Not stated"),

@@ -54,7 +54,7 @@ VISIBLE_TEXTS = (
     "Expert",
     "A track record of demanding projects",
     "€1,250",
-    "Limited availability",
+    "Limited",
     "Confirmed 3\u00a0days\u00a0ago",
     "ADHD-friendly",
     "27",

@@ -133,21 +133,20 @@ def test_tier_is_shown_with_its_meaning(client: Client, tier: int, name: str) ->
 
 
 @pytest.mark.parametrize(
-    ("facts", "on_page", "on_card"),
+    ("facts", "label"),
     (
-        ({"availability": "available"}, "Available for hire", "Available"),
-        ({"availability": "limited"}, "Limited availability", "Limited"),
-        ({"availability": "unavailable"}, "Unavailable", "Unavailable"),
-        ({"unavailable": True}, "Not available for hire", "Unavailable"),
-        ({"availability_confirmed_at": None}, "Not stated", ""),
-        ({"unavailable": True, "availability": "limited"}, "Not available for hire", "Unavailable"),
+        ({"availability": "available"}, "Available"),
+        ({"availability": "limited"}, "Limited"),
+        ({"availability": "unavailable"}, "Unavailable"),
+        ({"unavailable": True}, "Unavailable"),
+        ({"availability_confirmed_at": None}, "Not stated"),
+        ({"unavailable": True, "availability": "limited"}, "Unavailable"),
     ),
 )
-def test_availability_is_shown_on_page_and_card(
-    client: Client, facts: dict[str, Any], on_page: str, on_card: str
-) -> None:
+def test_page_and_card_use_the_same_term_for_availability(client: Client, facts: dict[str, Any], label: str) -> None:
+    """Cards omit an availability that is not stated."""
     profile = BuilderProfileFactory.create(**{"availability_confirmed_at": SINCE, **facts})
-    for url, words in ((url_of(profile), on_page), ("/builders/", on_card)):
+    for url, words in ((url_of(profile), label), ("/builders/", label.replace("Not stated", ""))):
         marks = re.findall(r'class="mark[^"]*">(?:<svg.*?</svg>)?([^<]*)</span>', page(client, url))
         assert "".join(each for each in marks if not each.startswith("New here")) == words
 
