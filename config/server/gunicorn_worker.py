@@ -16,6 +16,7 @@ from gunicorn import http
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from config.server.request_buffer import RefusedRequest, RequestBuffer
+from core.call_stack import with_large_stack
 
 #: Maximum time in seconds to receive a request's head.
 HEAD_TIMEOUT_S = 10
@@ -105,6 +106,11 @@ class BufferingWorker(ThreadWorker):
             self.receiving.add(conn)
             self.poller.register(conn.sock, EVENT_READ, partial(self.on_data, conn))
         return None
+
+    @with_large_stack
+    def handle(self, conn: BufferedConnection) -> Any:
+        """Handle a request in a thread."""
+        return super().handle(conn)
 
     def finish_request(self, conn: BufferedConnection, future: Any) -> None:
         """Keep or close the connection as gunicorn does.
