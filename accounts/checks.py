@@ -181,3 +181,16 @@ def check_instance_id(**kwargs: Any) -> list[checks.CheckMessage]:
     )
     hint = "Copy it from the events of the instance, or leave it unset."
     return [checks.Error(message, hint=hint, id="accounts.E014")]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_account_portal(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W015: users without JavaScript cannot change their name, email addresses or password."""
+    if settings.LOCAL_MODE or not settings.CLERK_PUBLISHABLE_KEY or settings.CLERK_ACCOUNT_PORTAL_URL:
+        return []
+    message = (
+        "CLERK_ACCOUNT_PORTAL_URL is not set and cannot be derived from CLERK_PUBLISHABLE_KEY, so users without JavaScript "
+        "cannot change their name, email addresses or password."
+    )
+    hint = "Copy it from the Account Portal page of Clerk's dashboard."
+    return [checks.Warning(message, hint=hint, id="accounts.W015")]

@@ -13,6 +13,7 @@ urlpatterns = [
     path("sign-up/", session_views.sign_up, name="sign_up"),
     path("sign-out/", session_views.sign_out, name="sign_out"),
     path("account/", views.AccountView.as_view(), name="account"),
+    path("account/security/", views.SecurityView.as_view(), name="security"),
     path("account/roles/", role_views.RolesView.as_view(), name="roles"),
     path("account/roles/stop/<slug:role>/", role_views.RoleEndView.as_view(), name="role_end"),
     path("account/exports/", privacy_views.ExportView.as_view(), name="export"),

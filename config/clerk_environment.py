@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import env
+from config.environment import boolean, env
+from core.origins import canonical_origin
 
 #: A release such as 6.40.0 and optionally its hash, which is 48 bytes in base64.
 CLERK_RELEASE = re.compile(r"((\d+)\.\d+\.\d+)(?: +(sha384-[A-Za-z0-9+/]{64}))?", re.ASCII)
@@ -60,3 +61,26 @@ def frontend_api_url(publishable_key: str) -> str:
             "Copy it from the API keys page of Clerk's dashboard."
         )
     return f"https://{host}"
+
+
+def account_portal_url(frontend_api_url: str) -> str:
+    """Return CLERK_ACCOUNT_PORTAL_URL, the site where users manage their account without our pages.
+
+    The default is derived from the Frontend API URL as in Clerk's own libraries: clerk.example.com becomes
+    accounts.example.com, and x.clerk.accounts.dev becomes x.accounts.dev. It is "" if the host name has another form.
+
+    Source: buildAccountsBaseUrl.ts in @clerk/shared
+
+    Raises:
+        ImproperlyConfigured: the value is not an origin, or does not use HTTPS outside local mode.
+    """
+    text: str = env.str("CLERK_ACCOUNT_PORTAL_URL", default="").strip().rstrip("/")
+    if not text:
+        host, found = re.subn(r"\bclerk\.(accounts\.)?", "accounts.", frontend_api_url, count=1)
+        return host if found else ""
+    if canonical_origin(text) != text or not (text.startswith("https://") or boolean("LOCAL_MODE")):
+        raise ImproperlyConfigured(
+            "CLERK_ACCOUNT_PORTAL_URL must be an origin such as https://accounts.example.com, in lower case and without "
+            f"a path, not {text!r}. Copy it from the Account Portal page of Clerk's dashboard."
+        )
+    return text

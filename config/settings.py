@@ -8,7 +8,7 @@ import django_stubs_ext
 from django.utils.csp import CSP
 
 from config import sentry
-from config.clerk_environment import clerk_script, frontend_api_url
+from config.clerk_environment import account_portal_url, clerk_script, frontend_api_url
 from config.environment import (
     BASE_DIR,
     boolean,
@@ -90,6 +90,8 @@ CLERK_KEY_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY) if CLERK_PU
 #: Images of other hosts are not shown, because the Content Security Policy blocks them.
 CLERK_IMAGE_ORIGIN = "https://img.clerk.com"
 CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", "").rstrip("/") or CLERK_KEY_FRONTEND_API_URL
+#: Clerk's site where users manage their account. The security page links to it, for browsers without JavaScript.
+CLERK_ACCOUNT_PORTAL_URL = account_portal_url(CLERK_KEY_FRONTEND_API_URL)
 
 #: Svix API key for the account that sends the webhooks. The admin uses it to recover missed deliveries.
 SVIX_API_KEY: str = env.str("SVIX_API_KEY", default="").strip()

@@ -29,6 +29,8 @@ WIDGETS: Policy = SESSION | {
     "form-action": settings.SECURE_CSP["form-action"],
     "frame-src": [CSP.SELF, _CHALLENGES, _PROTECT],
 }
+#: For the page with Clerk's user profile, which also contains our own forms, and whose visitors are signed in.
+PROFILE: Policy = WIDGETS | {"form-action": SESSION["form-action"]}
 
 
 def set_policy(policy: Policy, request: HttpRequest, response: HttpResponse) -> None:

@@ -23,6 +23,7 @@ from core.redirects import is_internal_url
 #: craft a link to the sign-in page. The heading may contain the name of a public page.
 _PURPOSES = {
     "accounts:account": _("Sign in or sign up to view your account."),
+    "accounts:security": _("Sign in to change your account details."),
     "accounts:data_export": _("Sign in to download your data."),
 }
 #: Shown if the page will restore a preserved form after sign-in.

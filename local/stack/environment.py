@@ -61,6 +61,7 @@ def defaults(data_dir: Path, port: int) -> dict[str, str]:
         "CLERK_FRONTEND_API_URL": f"http://{clerk}",
         # A publishable key contains the instance's host. The stand-in is a development instance.
         "CLERK_PUBLISHABLE_KEY": "pk_test_" + base64.b64encode(f"{clerk}$".encode()).decode(),
+        "CLERK_ACCOUNT_PORTAL_URL": f"http://{clerk}",
         "CLERK_API_URL": f"http://127.0.0.1:{port + 1}",
         "CLERK_AUTHORIZED_PARTIES": f"http://{APP_HOST}:{port},http://127.0.0.1:{port}",
         "LOCALCLERK_PORT": str(port + 1),

@@ -1,9 +1,8 @@
-// Mounts Clerk's sign-in or sign-up form in [data-clerk-widget].
+// Mounts Clerk's sign-in form, sign-up form or user profile in [data-clerk-widget].
 
 const container = document.querySelector("[data-clerk-widget]");
 
-async function show({ clerkWidget, target, signIn, signUp }) {
-  await window.Clerk.load({ ui: { ClerkUI: window.__internal_ClerkUICtor } });
+function showForm({ clerkWidget, target, signIn, signUp }) {
   if (window.Clerk.isSignedIn) {
     window.location.replace(target);
     return;
@@ -12,6 +11,23 @@ async function show({ clerkWidget, target, signIn, signUp }) {
   const mount = clerkWidget === "sign-up" ? "mountSignUp" : "mountSignIn";
   container.replaceChildren();
   window.Clerk[mount](container, options);
+}
+
+function showProfile({ signIn }) {
+  if (!window.Clerk.isSignedIn) {
+    window.location.replace(signIn);
+    return;
+  }
+  container.replaceChildren();
+  window.Clerk.mountUserProfile(container);
+  // The session is undefined while Clerk replaces it, and null after it has ended.
+  window.Clerk.addListener(({ session }) => session === null && window.location.replace(signIn));
+}
+
+async function show(data) {
+  await window.Clerk.load({ ui: { ClerkUI: window.__internal_ClerkUICtor } });
+  const render = data.clerkWidget === "user-profile" ? showProfile : showForm;
+  render(data);
 }
 
 function fail() {

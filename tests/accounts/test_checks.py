@@ -55,6 +55,7 @@ def check_ids(settings: Settings, **changed: Any) -> list[str]:
         pytest.param({"CLERK_SECRET_KEY": PK_LIVE}, ["accounts.E013"], id="publishable key as secret"),
         pytest.param({"CLERK_INSTANCE_ID": "user_2x"}, ["accounts.E014"], id="not an instance"),
         pytest.param({"CLERK_INSTANCE_ID": "ins_2x"}, [], id="instance"),
+        pytest.param({"CLERK_ACCOUNT_PORTAL_URL": ""}, ["accounts.W015"], id="no account portal"),
         pytest.param({"CLERK_API_URL": "http://api.clerk.com"}, ["accounts.E008"], id="API without TLS"),
         pytest.param({"CLERK_API_URL": "api.clerk.com"}, ["accounts.E008"], id="API without scheme"),
         pytest.param({"CLERK_API_URL": "https://api.clerk.com/v1"}, ["accounts.E008"], id="API with version"),

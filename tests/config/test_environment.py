@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg_pool.base import AttemptWithBackoff
 
 from config import environment
-from config.clerk_environment import ClerkScript, clerk_script, frontend_api_url
+from config.clerk_environment import ClerkScript, account_portal_url, clerk_script, frontend_api_url
 from config.database import check_connection
 from config.environment import (
     PREPARE_THRESHOLD,
@@ -460,3 +460,48 @@ def test_other_release_of_clerks_script_is_rejected(monkeypatch: Environ, value:
     set_variable(monkeypatch, value)
     with pytest.raises(ImproperlyConfigured, match=r"SOME_VARIABLE must be 6, a release such as 6\.1\.0"):
         clerk_script(NAME, "6")
+
+
+# --- account_portal_url ---
+
+
+@pytest.mark.parametrize(
+    ("frontend", "portal"),
+    (
+        ("https://clerk.example.com", "https://accounts.example.com"),
+        ("https://clerk.clerk.dev", "https://accounts.clerk.dev"),
+        ("https://happy-fox-7.clerk.accounts.dev", "https://happy-fox-7.accounts.dev"),
+        ("https://myclerk.example.com", ""),
+        ("https://auth.example.com", ""),
+        ("", ""),
+    ),
+)
+def test_account_portal_is_derived_from_the_frontend_api(monkeypatch: Environ, frontend: str, portal: str) -> None:
+    monkeypatch.setenv("CLERK_ACCOUNT_PORTAL_URL", " ")
+    assert account_portal_url(frontend) == portal
+
+
+def test_account_portal_can_be_set(monkeypatch: Environ) -> None:
+    monkeypatch.setenv("CLERK_ACCOUNT_PORTAL_URL", "https://login.example.com/")
+    assert account_portal_url("https://clerk.example.com") == "https://login.example.com"
+
+
+@pytest.mark.parametrize("local_mode", ("0", "1"))
+def test_account_portal_may_use_http_only_in_local_mode(monkeypatch: Environ, local_mode: str) -> None:
+    monkeypatch.setenv("CLERK_ACCOUNT_PORTAL_URL", "http://clerk.bw.localhost:8001")
+    monkeypatch.setenv("LOCAL_MODE", local_mode)
+    if local_mode == "1":
+        assert account_portal_url("") == "http://clerk.bw.localhost:8001"
+        return
+    with pytest.raises(ImproperlyConfigured, match="CLERK_ACCOUNT_PORTAL_URL must be an origin"):
+        account_portal_url("")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ("accounts.example.com", "https://accounts.example.com/user", "https://", "javascript:1", "https://A.example"),
+)
+def test_invalid_account_portal_is_rejected(monkeypatch: Environ, value: str) -> None:
+    monkeypatch.setenv("CLERK_ACCOUNT_PORTAL_URL", value)
+    with pytest.raises(ImproperlyConfigured, match="CLERK_ACCOUNT_PORTAL_URL must be an origin"):
+        account_portal_url("")
