@@ -249,6 +249,7 @@ class TestRunner:
         assert time.monotonic() - started < 5
         assert len(runs) == 1
         end.set()
+        runner._running["media"].join()  # Otherwise, the next test may find the thread alive.
 
     def test_check_with_a_bug_is_reported(self) -> None:
         def fail() -> Finding:

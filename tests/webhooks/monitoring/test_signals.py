@@ -12,6 +12,7 @@ from accounts.models import ClerkRateLimit, Reconciliation
 from audit.models import AuditVerification
 from tests.config.test_metrics import scrape
 from tests.webhooks.monitoring.test_hourly_counts import event
+from webhooks.doctor import state as doctor
 from webhooks.models import AggregationProgress, Alert, CheckResult
 from webhooks.monitoring import alerts, overall_status, rules
 from webhooks.monitoring.health import Health, measure
@@ -59,6 +60,7 @@ def test_every_reader_agrees_on_the_state_of_a_signal(
     except SystemExit:
         assert state == State.BROKEN
     assert (rule in capsys.readouterr().out) == (state != State.WELL)
+    assert bool(doctor.check_signals().problem) == (state == State.BROKEN)
 
 
 def test_every_rule_has_a_function() -> None:
