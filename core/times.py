@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 
 HOUR = timedelta(hours=1)
+#: A stored time that is further ahead was written while the clock was wrong.
+MAX_AHEAD = timedelta(minutes=1)
 
 
 def start_of_hour(moment: datetime) -> datetime:

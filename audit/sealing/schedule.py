@@ -9,6 +9,7 @@ from croniter import croniter  # Procrastinate uses it for the same setting
 from django.conf import settings
 
 from audit.models import AuditSeal, AuditVerification
+from core.times import MAX_AHEAD
 
 #: Maximum time for the job to wait for a worker and to finish.
 GRACE_PERIOD = timedelta(hours=2)
@@ -20,12 +21,13 @@ def verification_overdue_since(now: datetime) -> datetime | None:
     One missed run is allowed, for example if a worker restarts at that time. If the log has never been verified, the
     first seal's time is used. A log without seals is never overdue.
     """
-    since = _last_verified() or _first_sealed()
+    since = _last_verified(now) or _first_sealed()
     return since if since and since < _second_last_due(now - GRACE_PERIOD) else None
 
 
-def _last_verified() -> datetime | None:
-    return AuditVerification.objects.values_list("finished_at", flat=True).first()
+def _last_verified(now: datetime) -> datetime | None:
+    past = AuditVerification.objects.filter(finished_at__lt=now + MAX_AHEAD)
+    return past.values_list("finished_at", flat=True).first()
 
 
 def _first_sealed() -> datetime | None:

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from time import monotonic
 
 from django.db import DatabaseError
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from accounts.clerk.diagnostics import Finding
 from core import redaction
+from core.times import MAX_AHEAD
 from webhooks.doctor.catalogue import CHECKS, Check
 from webhooks.models import CheckResult
 
@@ -58,8 +60,13 @@ def run_due() -> list[CheckResult]:
     """Run the checks whose last result is older than their interval."""
     now, checked = timezone.now(), dict(CheckResult.objects.values_list("name", "checked_at"))
     # Allow for the seconds between the job's start and the time of the result.
-    due = [n for n, check in CHECKS.items() if n not in checked or now - checked[n] > check.every * 0.8]
+    due = [n for n, check in CHECKS.items() if n not in checked or _is_due(now - checked[n], check)]
     return run(due)
+
+
+def _is_due(age: timedelta, check: Check) -> bool:
+    """Return whether a result has to be replaced because of its age, or because it was stored while the clock was ahead."""
+    return age > check.every * 0.8 or age < -MAX_AHEAD
 
 
 def latest() -> dict[str, CheckResult]:

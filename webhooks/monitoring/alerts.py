@@ -23,6 +23,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 
 from core.db.timeouts import short_timeouts
+from core.times import MAX_AHEAD
 from webhooks.models import Alert, AlertCheck, Notification
 from webhooks.models.alerts import resolve_after
 from webhooks.monitoring import signals, worker_starts
@@ -70,7 +71,7 @@ def check() -> list[Alert]:
 
 def is_overdue(now: datetime) -> bool:
     """Return whether no process has evaluated the rules recently, although a worker may seem to run."""
-    return not AlertCheck.objects.filter(checked_at__gt=now - OVERDUE_AFTER).exists()
+    return not AlertCheck.objects.filter(checked_at__range=(now - OVERDUE_AFTER, now + MAX_AHEAD)).exists()
 
 
 def _changing_rules(health: Health) -> list[Alert.Rule]:
@@ -132,7 +133,9 @@ def _is_newer(alert: Alert, measured_at: datetime) -> bool:
 
 
 def _open(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
-    recent = Alert.objects.filter(rule=rule, resolved_at__gt=now - REOPEN_WITHIN, resolved_by=None).first()
+    # A later resolution was stored while the clock was ahead.
+    times = (now - REOPEN_WITHIN, now + MAX_MEASUREMENT_AGE)
+    recent = Alert.objects.filter(rule=rule, resolved_at__range=times, resolved_by=None).first()
     if recent and recent.resolved_at and recent.resolved_at > now:  # resolved with a newer measurement
         return
     if recent:

@@ -7,6 +7,7 @@ from django.db.models import Min, Q
 
 from accounts.clerk import rate_limiter
 from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation
+from core.times import MAX_AHEAD
 from webhooks.monitoring.measurements.counting import MAX_COUNT, count
 
 #: Number of recent reconciliations whose repairs are compared, and the run before them.
@@ -32,7 +33,8 @@ def read_pushes(now: datetime) -> dict[str, Any]:
 
 
 def read_reconciliations(now: datetime) -> dict[str, Any]:
-    finished = Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED)
+    repairing = Reconciliation.objects.repairing().filter(started_at__lt=now + MAX_AHEAD)
+    finished = repairing.filter(state=Reconciliation.State.FINISHED)
     full = finished.filter(kind=Reconciliation.Kind.FULL)
     runs = finished.filter(Q(pk__in=finished.values("pk")[:RECENT_RUNS]) | Q(pk__in=full.values("pk")[:1]))
     last_full = next((run for run in runs if run.kind == Reconciliation.Kind.FULL), None)

@@ -62,7 +62,9 @@ def send_due() -> None:
     if not settings.LIVE_SITE:
         return
     _give_up_unneeded()
-    due = Notification.objects.unsent().filter(due_at__lte=timezone.now())
+    now = timezone.now()
+    # A time beyond the longest pause was stored while the clock was ahead.
+    due = Notification.objects.unsent().exclude(due_at__gt=now, due_at__lte=now + MAX_RETRY_AFTER)
     claimed = [row for row in due.select_related("alert") if _claim(row)]
     errors = _send(claimed, channels.configured())
     results: defaultdict[str, list[str]] = defaultdict(list)

@@ -6,6 +6,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from core.times import MAX_AHEAD
 from webhooks.models import CheckResult
 from webhooks.monitoring.health import Health
 from webhooks.monitoring.signals import WELL, Signal, broken, combine, degraded, unknown, well
@@ -65,9 +66,9 @@ def _failed(health: Health) -> list[CheckResult]:
 
 
 def result_of(health: Health, name: str) -> CheckResult | None:
-    """Return the latest result of a check, unless it is too old."""
+    """Return the latest result of a check, unless it is too old or from the future."""
     result = health.checks.get(name)
-    return result if result and health.at - result.checked_at < MAX_AGE else None
+    return result if result and -MAX_AHEAD < health.at - result.checked_at < MAX_AGE else None
 
 
 def _is_serious(result: CheckResult, health: Health) -> bool:
