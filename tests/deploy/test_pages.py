@@ -14,10 +14,9 @@ import yaml
 from psycopg.conninfo import make_conninfo
 
 from config.environment import BASE_DIR
+from tests.deploy.pages import PAGES, blocks, commands
 from tests.helpers.servers.proxies import SEARCH_PATH
 
-PAGES = [BASE_DIR / "README.md", *sorted((BASE_DIR / "docs" / "deploy").glob("*.md"))]
-BLOCK = re.compile(r"^ *```(sh|sql|)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 UNITS = {path.stem for path in (BASE_DIR / "deploy" / "systemd").iterdir()}
 SERVICES = set(yaml.safe_load((BASE_DIR / "deploy" / "compose.yaml").read_text())["services"])
 SETTINGS = {
@@ -39,15 +38,6 @@ OTHER_PROGRAMS = {
     "pg_basebackup",
     "make",
 }
-
-
-def blocks(page: Path, kind: str) -> list[str]:
-    return [text for found, text in BLOCK.findall(page.read_text()) if found == kind]
-
-
-def commands(page: Path) -> list[list[str]]:
-    lines = [line.strip() for text in blocks(page, "sh") for line in text.splitlines()]
-    return [shlex.split(line) for line in lines if line]
 
 
 def program(words: list[str]) -> str:
