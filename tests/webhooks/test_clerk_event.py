@@ -184,7 +184,7 @@ def test_any_2xx_is_a_success(status_server: str, status: int) -> None:
 
 @pytest.mark.parametrize("status", (301, 302, 303, 307, 308, 404, 410, 500, 503))
 def test_other_statuses_are_failures(status_server: str, status: int, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(CommandError, match=r"1 of 1 events were not accepted\."):
+    with pytest.raises(CommandError, match=r"1 of 1 event was not accepted\."):
         call_command("clerk_event", "role.created", "--url", f"{status_server}/{status}")
     assert f": {status} " in capsys.readouterr().out
 

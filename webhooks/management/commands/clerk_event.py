@@ -15,6 +15,7 @@ from django.utils.dateparse import parse_datetime
 
 from accounts.clerk import samples
 from accounts.clerk.payloads import USER_TYPES
+from core.english import counted
 from webhooks.inbox import signatures
 
 #: Svix times out after the same number of seconds.
@@ -63,7 +64,8 @@ class Command(BaseCommand):
             failures += status >= 300
             self.stdout.write(f"{event_type} {samples.subject_id(envelope)}: {status} {answer}")
         if failures:
-            raise CommandError(f"{failures} of {count} events were not accepted.")
+            verb = "was" if failures == 1 else "were"
+            raise CommandError(f"{failures} of {counted(count, 'event')} {verb} not accepted.")
 
 
 class RefuseRedirects(HTTPRedirectHandler):
