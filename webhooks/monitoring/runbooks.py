@@ -16,8 +16,9 @@ from webhooks.models import Alert
 FOLDER = Path(__file__).resolve().parent.parent.parent / "docs" / "runbooks"
 #: A relative link between runbooks. The links end in `.md` so that they also work on GitHub and in the built documentation.
 LINK = re.compile(r"\]\(([a-z_]+)\.md\)")
-#: Prefix of links to admin pages. The built documentation uses the example host.
-ADMIN_LINK = "https://profiles.example.com/admin/"
+#: Prefixes of links to this site. The built documentation uses the example host.
+SITE_LINK = "https://profiles.example.com/"
+ADMIN_LINK = f"{SITE_LINK}admin/"
 #: The first sentence of the section "What it means".
 MEANING = re.compile(r"\*\*What it means\.\*\* (.*?)(?:[.:](?=\s)|\n\n)", re.DOTALL)
 
@@ -49,6 +50,10 @@ def _title(line: str) -> str:
     return line.removeprefix("# ").strip()
 
 
+def _link_here(text: str) -> str:
+    return text.replace(ADMIN_LINK, reverse("admin:index")).replace(SITE_LINK, "/")
+
+
 def exists(name: str) -> bool:
     return name.replace("_", "").isalnum() and (FOLDER / f"{name}.md").is_file()
 
@@ -62,10 +67,6 @@ def render_page(request: HttpRequest, name: str, context: dict[str, Any]) -> Htt
     if not exists(name):
         raise Http404
     title, _, text = (FOLDER / f"{name}.md").read_text().partition("\n")
-    html = (
-        MarkdownIt("commonmark")
-        .enable("table")
-        .render(LINK.sub(r"](../\1/)", text).replace(ADMIN_LINK, reverse("admin:index")))
-    )
+    html = MarkdownIt("commonmark").enable("table").render(_link_here(LINK.sub(r"](../\1/)", text)))
     page = {"title": _title(title), "text": mark_safe(html)}  # noqa: S308  # from our own files
     return render(request, "admin/webhooks/runbook.html", context | page)
