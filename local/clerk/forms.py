@@ -80,6 +80,16 @@ class UserForm(forms.ModelForm[User]):
         return emails
 
 
+class NameForm(forms.ModelForm[User]):
+    class Meta:
+        model = User
+        fields = ["first_name", "last_name"]
+
+
+class EmailForm(forms.Form):
+    address = forms.EmailField(label="Email address", max_length=254)
+
+
 class FaultInjectionForm(forms.ModelForm[FaultInjection]):
     delay_s = forms.IntegerField(
         label="Delay", min_value=0, max_value=3600, help_text="Seconds before the first attempt."

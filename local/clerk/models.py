@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from local.clerk.ids import new_client_id, new_dev_browser, new_message_id, new_session_id, new_user_id
+from local.clerk.ids import new_client_id, new_dev_browser, new_mail_id, new_message_id, new_session_id, new_user_id
 
 
 def now_ms() -> int:
@@ -91,6 +91,25 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+
+class Mail(models.Model):
+    """An email with a verification code, which Clerk would send to one of the user's addresses."""
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_mail_id)
+    user = models.ForeignKey(User, models.CASCADE, related_name="mails")
+    email_id = models.CharField(max_length=64, db_index=True)
+    address = models.CharField(max_length=254)
+    code = models.CharField(max_length=6)
+    #: Number of codes that the user has entered since this email.
+    attempts = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.code} is your verification code"
 
 
 class MessageQuerySet(models.QuerySet["Message"]):

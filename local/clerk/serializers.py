@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from local.clerk.models import Session, User, now_ms
+from local.clerk.models import Mail, Session, User, now_ms
 
 #: Fields that are the same for every user of the stand-in.
 CONSTANT_FIELDS: dict[str, Any] = {
@@ -87,6 +87,36 @@ def session(session: Session) -> dict[str, Any]:
         "abandon_at": session.created_ms + 30 * day_ms,
         "created_at": session.created_ms,
         "updated_at": session.updated_ms,
+    }
+
+
+def mail(mail: Mail, actor: Actor) -> dict[str, Any]:
+    """Return an email in the format of `email.created`, which contains the code."""
+    requested_at = f"{mail.created_at:%d %B %Y, %H:%M} UTC"
+    body = (
+        f"{mail.code} is your OTP code for Buildappswith.\n\nDo not share this with anyone.\n\n"
+        f"It was requested at {requested_at}. If you did not request this, please ignore this email.\n"
+    )
+    return {
+        "object": "email",
+        "id": mail.id,
+        "user_id": mail.user_id,
+        "email_address_id": mail.email_id,
+        "to_email_address": mail.address,
+        "from_email_name": "notifications",
+        "slug": "verification_code",
+        "status": "queued",
+        "delivered_by_clerk": True,
+        "subject": str(mail),
+        "body": f"<!DOCTYPE html><html><body><p>{mail.code} is your OTP code for Buildappswith.</p></body></html>",
+        "body_plain": body,
+        "data": {
+            "app": {"name": "Buildappswith", "url": settings.FRONTEND_API_URL},
+            "otp_code": mail.code,
+            "requested_at": requested_at,
+            "requested_by": actor.user_agent,
+            "user": {"public_metadata": {}, "public_metadata_fallback": ""},
+        },
     }
 
 

@@ -3,7 +3,7 @@ from django.urls import path, re_path
 from local.clerk import control_api
 from local.clerk.backend_api import views as backend_api
 from local.clerk.frontend_api import views as frontend_api
-from local.clerk.pages import sessions, views
+from local.clerk.pages import profile, sessions, views
 
 urlpatterns = [
     path("", views.user_list, name="users"),
@@ -18,6 +18,15 @@ urlpatterns = [
     path("sessions", sessions.session_list, name="sessions"),
     path("sessions/<str:session_id>/revoke", sessions.session_revoke, name="session_revoke"),
     path("sessions/<str:session_id>/verify", sessions.session_verify, name="session_verify"),
+    path("user", profile.profile, name="profile"),
+    path("user/name", profile.name, name="profile_name"),
+    path("user/emails", profile.email_add, name="email_add"),
+    path("user/emails/<str:email_id>/verify", profile.email_verify, name="email_verify"),
+    path("user/emails/<str:email_id>/code", profile.email_code, name="email_code"),
+    path("user/emails/<str:email_id>/primary", profile.email_primary, name="email_primary"),
+    path("user/emails/<str:email_id>/remove", profile.email_remove, name="email_remove"),
+    path("user/sessions/<str:session_id>/end", profile.session_end, name="session_end"),
+    path("user/mailbox", profile.mailbox, name="mailbox"),
     path("npm/@clerk/clerk-js@<str:version>/dist/clerk.browser.js", sessions.clerk_script),
     path("npm/@clerk/ui@<str:version>/dist/ui.browser.js", sessions.ui_script),
     path(".well-known/jwks.json", frontend_api.jwks),

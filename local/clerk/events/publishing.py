@@ -13,9 +13,15 @@ from local.clerk.models import FaultInjection, Message, Session, User
 from local.clerk.serializers import Actor
 
 
-def publish(event_type: str, user: User, actor: Actor, session: Session | None = None) -> None:
-    """Queue an event about `user` or one of the user's sessions. Must run in the transaction of the change."""
-    data = _data(event_type, user, session)
+def publish(
+    event_type: str, user: User, actor: Actor, session: Session | None = None, *, data: dict[str, Any] | None = None
+) -> None:
+    """Queue an event. Must run in the transaction of the change.
+
+    Args:
+        data: the event's data. By default, it is `session` or `user`.
+    """
+    data = data or _data(event_type, user, session)
     faults = FaultInjection.current()
     now = timezone.now()
     Message.objects.create(

@@ -11,7 +11,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from local.clerk import serializers, users
+from local.clerk import email_addresses, serializers, users
 from local.clerk.control_api import BadRequest, actor, apply_data, error_response, read_body
 from local.clerk.frontend_api import sessions, tokens
 from local.clerk.models import Client, Session, User, now_ms
@@ -90,8 +90,7 @@ def sign_ins(request: HttpRequest) -> HttpResponse:
 @require_POST
 def sign_ups(request: HttpRequest) -> HttpResponse:
     user = apply_data(User(), read_body(request))
-    taken = {email["address"].casefold() for other in User.objects.all() for email in other.emails}
-    if any(email["address"].casefold() in taken for email in user.emails):
+    if any(email_addresses.is_taken(email["address"]) for email in user.emails):
         return error_response(422, "form_identifier_exists", "That email address is taken. Please try another.")
     users.create(user, actor(request))
     return _signed_in(request, user)

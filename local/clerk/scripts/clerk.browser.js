@@ -98,6 +98,8 @@
     },
     mountSignIn: (container, options) => ui.signIn(container, options, Clerk),
     __internal_openReverification: (options) => ui.verify(options, Clerk),
+    buildUserProfileUrl: () => new URL("/user", api).href,
+    mountUserProfile: (container) => ui.userProfile(container, Clerk),
     mountSignUp: (container, options) => ui.signUp(container, options, Clerk),
     /** For ui.browser.js only. */
     async __start(path, data) {

@@ -1,4 +1,4 @@
-// Replaces Clerk's components: users sign in by choosing a name, and sign up with a short form.
+// Replaces Clerk's components: users sign in by choosing a name, and sign up with a short form. The user profile is a link.
 
 (() => {
   // Clerk's components also create inline styles, which the page's content security policy must allow.
@@ -15,6 +15,7 @@
     .standin input, .standin select { min-block-size: 2.75rem; padding: .5rem .75rem; border: 1px solid var(--line-control, #888);
       border-radius: 4px; background: transparent; color: inherit; font: inherit; }
     .standin option { color: #000; background: #fff; }
+    .widget:has(> .standin .standin__profile) { min-block-size: 0; }
     .standin [role=alert]:empty { display: none; }
     .standin [role=alert] { color: var(--bad, #b00020); }
   `;
@@ -117,6 +118,11 @@
       });
       const other = element("p", {}, "Already have an account? ", element("a", { href: options.signInUrl, textContent: "Sign in" }));
       show(container, note("The stand-in for Clerk accepts any details."), form, other);
+    }
+
+    userProfile(container, clerk) {
+      const open = element("a", { className: "button", href: clerk.buildUserProfileUrl(), textContent: "Manage account" });
+      show(container, note("The stand-in for Clerk shows your account on its own pages."), element("p", { className: "standin__profile" }, open));
     }
   }
 

@@ -74,6 +74,40 @@ def test_manage_an_account(scenario: Scenario) -> None:
     expect_no_overflow(page)
 
 
+def test_verify_an_address_and_change_the_name(scenario: Scenario) -> None:
+    """Without JavaScript, the page links to the profile at Clerk, as the stand-in's component does."""
+    user_id = scenario.create_user("Nora", "BUILDER")
+    address = f"second.{scenario.device.slug}@example.com"
+    page = scenario.open_tab(user_id, "/account/security/")
+    expect_no_overflow(page)
+    profile = "Manage account" if scenario.device.scripts else "Open the page of our sign-in service"
+    page.get_by_role("link", name=profile).click()
+    expect_no_overflow(page)
+    page.get_by_label("First name").fill("Eleonora")
+    press(page, "Save name")
+    expect_message(page, "Name saved.")
+    page.get_by_role("button", name=re.compile("^Remove nora")).click()
+    expect_message(page, "No email address. Buildappswith cannot send you messages.")
+    page.get_by_label("New email address").fill(address)
+    press(page, "Add email address")
+    page.get_by_role("link", name="Open mailbox").click()
+    page.get_by_role("link", name="is your verification code").first.click()
+    expect_no_overflow(page)
+    page.get_by_label("Code").fill("12345")
+    press(page, "Verify")
+    expect_message(page, "Incorrect code.")
+    page.get_by_role("link", name="Open mailbox").click()
+    code = page.get_by_role("link", name="is your verification code").first
+    text = code.inner_text()
+    code.click()
+    page.get_by_label("Code").fill(text[:6])
+    press(page, "Verify")
+    expect_message(page, f"{address} is verified.")
+    page.get_by_role("link", name="Back to Buildappswith").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Eleonora {scenario.device}")
+    expect(page.get_by_text(address)).to_be_visible()
+
+
 def test_admin_moderates_a_builder(scenario: Scenario) -> None:
     mona = scenario.create_user("Mona", "BUILDER")
     page = scenario.open_tab(scenario.demo_user("Ngozi"))

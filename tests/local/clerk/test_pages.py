@@ -119,6 +119,13 @@ class TestPages:
         for path in re.findall(r'href="(/static/[^"]+)"', stand_in.request("GET", "/")[2]):
             assert stand_in.request("HEAD", path)[0] == 200, path
 
+    def test_stylesheet_uses_only_existing_tokens(self, stand_in: StandIn) -> None:
+        """A declaration with an unknown token is ignored, so borders could disappear unnoticed."""
+        paths = re.findall(r'href="(/static/[^"]+\.css)"', stand_in.request("GET", "/")[2])
+        styles = "".join(stand_in.request("GET", path)[2] for path in paths)
+        own = stand_in.request("GET", next(path for path in paths if "localclerk" in path))[2]
+        assert {token for token in re.findall(r"var\((--[\w-]+)", own) if f"{token}:" not in styles} == set()
+
     @pytest.mark.parametrize("host", ("evil.example", "localhost.evil.example"))
     def test_other_host_names_are_rejected(self, host: str, stand_in: StandIn) -> None:
         assert stand_in.request("GET", "/", headers={"Host": host})[0] == 400
