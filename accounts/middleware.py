@@ -23,7 +23,7 @@ from accounts.clerk.tokens import Reason
 from accounts.http import SiteRequest, json_unauthenticated
 from accounts.models import User
 from accounts.security import csp
-from accounts.sessions import recent_operators
+from accounts.sessions import profile_visits, recent_operators
 from accounts.sessions import services as sessions
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,10 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
             # Browsers never add this header automatically, so another site cannot forge the request.
             request._dont_enforce_csrf_checks = True
         request.user = cast("User", SimpleLazyObject(lambda: _user(request, state)))
+        has_returned = isinstance(state, SignedIn) and profile_visits.fetch_changes(request, state.claims.clerk_id)
         response = cast("HttpResponse", self.get_response(request))  # All code here is synchronous.
+        if has_returned:
+            profile_visits.finish(response)
         if isinstance(state, SignedIn) or is_in_admin(request):
             _forbid_storing(response)
         return response

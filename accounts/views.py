@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
@@ -14,6 +15,7 @@ from accounts.http import AuthenticatedRequest
 from accounts.mixins import RoleRequiredMixin
 from accounts.privacy import exports
 from accounts.security import csp
+from accounts.sessions import profile_visits
 from core.redirects import is_internal_url
 
 
@@ -36,7 +38,6 @@ class AccountView(RoleRequiredMixin, TemplateView):
         )
 
 
-@method_decorator(csp_override(csp.PROFILE), name="get")  # not of redirects to the sign-in page
 @method_decorator(never_cache, name="dispatch")
 class SecurityView(RoleRequiredMixin, TemplateView):
     """Show Clerk's user profile, in which users change everything that Clerk owns: names, addresses, password, devices.
@@ -47,6 +48,13 @@ class SecurityView(RoleRequiredMixin, TemplateView):
     request: AuthenticatedRequest
     http_method_names = ["get", "head"]
     template_name = "accounts/security.html"
+
+    @method_decorator(csp_override(csp.PROFILE))
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Render the page. Changes are fetched from Clerk when the user opens another page."""
+        response = super().get(request, *args, **kwargs)
+        profile_visits.start(response, str(self.request.user.clerk_id))
+        return response
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         portal = f"{settings.CLERK_ACCOUNT_PORTAL_URL}/user" if settings.CLERK_ACCOUNT_PORTAL_URL else ""

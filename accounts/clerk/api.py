@@ -36,12 +36,16 @@ class UserPage:
     last_id: str | None
 
 
-def get_user(clerk_id: str) -> ClerkUser | ClerkUserDeleted:
-    """Return the user's current data in Clerk, or a deletion if Clerk has no user with this id."""
+def get_user(clerk_id: str, *, page_timeout_s: float | None = None) -> ClerkUser | ClerkUserDeleted:
+    """Return the user's current data in Clerk, or a deletion if Clerk has no user with this id.
+
+    Args:
+        page_timeout_s: see `accounts.clerk.http.request`.
+    """
     now = datetime.now(UTC)
     path = _user_path(clerk_id)
     try:
-        return _parse_response(request("GET", path), now, about=clerk_id)
+        return _parse_response(request("GET", path, page_timeout_s=page_timeout_s), now, about=clerk_id)
     except ClerkNotFoundError:
         # With another instance's key, Clerk returns 404 for all our users.
         instance_guard.verify_secret_key()

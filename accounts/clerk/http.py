@@ -52,7 +52,15 @@ class ClerkNotFoundError(ClerkApiError):
     """The resource does not exist in Clerk."""
 
 
-def request(method: str, path: str, *, query: Any = None, body: Any = None, rate_limit_key: str = "") -> Any:
+def request(
+    method: str,
+    path: str,
+    *,
+    query: Any = None,
+    body: Any = None,
+    rate_limit_key: str = "",
+    page_timeout_s: float | None = None,
+) -> Any:
     """Send a request to the Backend API and return the response's JSON.
 
     Call this outside transactions, because it can take half a minute.
@@ -60,6 +68,7 @@ def request(method: str, path: str, *, query: Any = None, body: Any = None, rate
     Args:
         query, body: `params` and `json` for httpx.
         rate_limit_key: the Clerk ID of the user whose metadata is written. Clerk limits metadata writes per user.
+        page_timeout_s: give up after this time and without a retry, because a page is waiting.
 
     Raises:
         ClerkNotFoundError: the resource does not exist.
@@ -70,18 +79,19 @@ def request(method: str, path: str, *, query: Any = None, body: Any = None, rate
     description = f"{method} {path}"
     if method != "GET" and not settings.LIVE_SITE:
         raise ClerkApiError(f"{description} was not sent, because LIVE_SITE is off. Set LIVE_SITE=on on the live site.")
-    deadline = time.monotonic() + MAX_TOTAL_S
+    timeout_s, max_attempts = (page_timeout_s, 1) if page_timeout_s else (TIMEOUT_S, MAX_ATTEMPTS)
+    deadline = time.monotonic() + (page_timeout_s or MAX_TOTAL_S)
     attempt = 0
     while True:
         attempt += 1
         permit = _acquire_permit(description, rate_limit_key, deadline)
-        response, is_slow = _send(method, path, query, body)
+        response, is_slow = _send(method, path, query, body, timeout_s=timeout_s)
         if isinstance(response, httpx.Response) and not _is_retryable(response):
             _report_answer(response, permit, is_slow=is_slow)
             return _parse(response, description)
         delay_s = _retry_delay_s(response, attempt)
         _report_failure(response, delay_s, is_slow=is_slow)
-        if attempt == MAX_ATTEMPTS or time.monotonic() + delay_s > deadline:
+        if attempt == max_attempts or time.monotonic() + delay_s > deadline:
             raise ClerkApiError(_error_message(response, description))
         time.sleep(delay_s)
 
