@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import (
+    Agreement,
     DataExport,
     EndedSession,
     IdentityConflict,
@@ -26,6 +27,7 @@ COVERED = (
     MetadataPush,
     DataExport,
     UserNote,
+    Agreement,
 )
 #: States in which an admin decided that both accounts belong to the same person.
 _SAME_PERSON = (IdentityConflict.State.LINKED, IdentityConflict.State.MOVED)
@@ -51,6 +53,11 @@ def export(user: User) -> PersonalData:
             "notes_by_administrators": export_rows(
                 UserNote.objects.filter(user=user), exclude={"id", "user_id", "author_id"}
             ),
+            "agreements": list(
+                Agreement.objects.filter(user=user)
+                .order_by("agreed_at", "pk")
+                .values("agreed_at", "source", document=F("version__document"), number=F("version__number"))
+            ),
             "exports": export_rows(DataExport.objects.filter(user=user), exclude={"archive"}),
         }
     )
@@ -72,6 +79,7 @@ def erase(user: User) -> None:
     PreservedForm.objects.filter(**owned_by_user).delete()
     DataExport.objects.filter(user=user).delete()
     UserNote.objects.filter(user=user).delete()
+    Agreement.objects.filter(user=user).delete()
     MetadataPush.objects.filter(user=user).update(last_error="")
     conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))
     conflicts.update(email="", evidence={}, note="")

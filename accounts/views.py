@@ -1,22 +1,33 @@
-"""The account page, and the page with Clerk's user profile."""
+"""The account page, the page with Clerk's user profile, and agreement to new versions of the legal texts."""
 
+import re
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
-from django.views.generic.base import TemplateView
+from django.views.generic.base import TemplateView, View
 
 from accounts import activity
 from accounts.http import AuthenticatedRequest
+from accounts.legal import services as legal
 from accounts.mixins import RoleRequiredMixin
+from accounts.models import Agreement
 from accounts.privacy import exports
 from accounts.security import csp
 from accounts.sessions import profile_visits
+from audit.log import Actor
 from core.redirects import is_internal_url
+
+#: Limits of the posted version IDs. More digits do not fit PostgreSQL's bigint.
+MAX_VERSIONS, VERSION_ID = 20, re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -34,7 +45,10 @@ class AccountView(RoleRequiredMixin, TemplateView):
         if user.is_provisional:
             return super().get_context_data(**context)
         return super().get_context_data(
-            **context, activity=activity.recent_activity(user), export=exports.current_export(user)
+            **context,
+            activity=activity.recent_activity(user),
+            export=exports.current_export(user),
+            pending_texts=[] if self.request.impersonator else legal.pending(user),
         )
 
 
@@ -65,3 +79,23 @@ class SecurityView(RoleRequiredMixin, TemplateView):
         target = self.request.GET.get("next", "")
         is_safe = is_internal_url(self.request, target) and not target.startswith(self.request.path)
         return target if is_safe else reverse("accounts:account")
+
+
+class AgreementView(RoleRequiredMixin, View):
+    """Record the user's agreement to the versions in the notice on the account page."""
+
+    request: AuthenticatedRequest
+    http_method_names = ["get", "head", "post"]
+
+    def get(self, request: AuthenticatedRequest) -> HttpResponse:
+        """Redirect to the account page, which users open again after their token has expired."""
+        return redirect("accounts:account")
+
+    def post(self, request: AuthenticatedRequest) -> HttpResponse:
+        if request.impersonator:
+            raise PermissionDenied("Only the user can agree to the terms.")
+        shown = [int(text) for text in request.POST.getlist("version")[:MAX_VERSIONS] if VERSION_ID.fullmatch(text)]
+        actor = Actor.from_request(request)
+        if legal.agree(request.user, shown, source=Agreement.Source.NOTICE, actor=actor):
+            messages.success(request, gettext("Thank you. Your agreement is recorded."))
+        return redirect("accounts:account")

@@ -110,6 +110,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/reconciliation/{pk}/progress/": same_for_both(get=OK, post=OK),
     "/admin/webhooks/diagnostics/": same_for_both(get=OK, post=FOUND),
     "/admin/webhooks/dashboard/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/accounts/legalversion/publish/terms/": same_for_both(get=OK, post=OK),  # without a text
     "/admin/accounts/user/{pk}/access/": same_for_both(get=OK, post=OK),  # without a change
     "/admin/accounts/user/{pk}/notes/": same_for_both(get=OK, post=OK),  # without a text
     "/admin/accounts/user/{pk}/notes/{pk}/delete/": same_for_both(get=FOUND, post=FORBIDDEN),  # by another author
@@ -120,9 +121,11 @@ ADMIN: dict[str, Statuses] = {
 }
 #: Models whose rows cannot be added, changed or deleted in the admin.
 READ_ONLY = (
+    "accounts/agreement",
     "accounts/dataexport",
     "accounts/endedsession",
     "accounts/identityconflict",
+    "accounts/legalversion",
     "accounts/metadatapush",
     "accounts/reconciliation",
     "accounts/user",

@@ -20,6 +20,7 @@ PERSONAL = re.compile(
 #: Models with such columns that contain no personal data, or are erased in another way.
 NOT_PERSONAL = {
     "accounts.Flag": "Feature flags. When a user is deleted, the relation to flags is also deleted.",
+    "accounts.LegalVersion": "Texts of the site, and the admin who published each version.",
     "accounts.ClerkRateLimit": "Rate limits. Rows about a user are deleted when they are idle.",
     "accounts.Reconciliation": "Reports with counts and Clerk IDs, and the admin who requested the run or approved "
     "deletions and the reason. An email address is stored only until the job has found the Clerk ID.",

@@ -3,15 +3,18 @@
 from accounts.admin.flags import FlagAdmin
 from accounts.admin.groups import GroupAdmin
 from accounts.admin.identity import IdentityConflictAdmin
+from accounts.admin.legal import AgreementAdmin, LegalVersionAdmin
 from accounts.admin.reconciliation import ReconciliationAdmin
 from accounts.admin.users import DataExportAdmin, EndedSessionAdmin, MetadataPushAdmin, UserAdmin
 
 __all__ = [
+    "AgreementAdmin",
     "DataExportAdmin",
     "EndedSessionAdmin",
     "FlagAdmin",
     "GroupAdmin",
     "IdentityConflictAdmin",
+    "LegalVersionAdmin",
     "MetadataPushAdmin",
     "ReconciliationAdmin",
     "UserAdmin",

@@ -3,6 +3,7 @@
 from accounts.models.clerk import ClerkRateLimit, EndedSession, MetadataPush
 from accounts.models.flags import Flag
 from accounts.models.identity import IdentityConflict
+from accounts.models.legal import Agreement, LegalVersion
 from accounts.models.notes import UserNote
 from accounts.models.preserved_forms import PreservedForm
 from accounts.models.privacy import DataExport
@@ -11,11 +12,13 @@ from accounts.models.request_counts import RequestCount
 from accounts.models.user import User
 
 __all__ = [
+    "Agreement",
     "ClerkRateLimit",
     "DataExport",
     "EndedSession",
     "Flag",
     "IdentityConflict",
+    "LegalVersion",
     "MetadataPush",
     "PreservedForm",
     "Reconciliation",

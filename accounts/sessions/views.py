@@ -1,5 +1,6 @@
 """Views for sign-in, sign-up and sign-out. The forms are Clerk components and need Clerk's script."""
 
+from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.clerk import cookies, instance
 from accounts.extensions import extensions
+from accounts.legal import sign_up as agreements
 from accounts.security import csp
 from accounts.sessions import preserved_forms
 from accounts.sessions import services as sessions
@@ -42,7 +44,22 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @require_safe
 @csp_override(csp.WIDGETS)
 def sign_up(request: HttpRequest) -> HttpResponse:
-    return _widget_page(request, "accounts/sign_up.html", reverse(extensions.welcome))
+    """Show the sign-up form. If legal texts are published, new users return to the URL that records their agreement."""
+    versions = agreements.versions_to_agree_to()
+    complete = reverse("accounts:sign_up_complete") if versions else ""
+    response = _widget_page(request, "accounts/sign_up.html", reverse(extensions.welcome), complete=complete)
+    if versions and response.status_code == HTTPStatus.OK:
+        agreements.remember(request, response, versions)
+    return response
+
+
+@never_cache
+@require_safe
+def sign_up_complete(request: HttpRequest) -> HttpResponse:
+    """Record the new user's agreement to the legal texts, and redirect to the requested page."""
+    response = redirect(_requested_page(request) or reverse(extensions.welcome))
+    agreements.record(request, response)
+    return response
 
 
 @never_cache
@@ -57,7 +74,13 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _widget_page(request: HttpRequest, template: str, default: str) -> HttpResponse:
+def _widget_page(request: HttpRequest, template: str, default: str, *, complete: str = "") -> HttpResponse:
+    """Render a page with Clerk's form.
+
+    Args:
+        default: the page after signing in if no page was requested.
+        complete: a URL on this site to visit first, which redirects to the requested page. Optional.
+    """
     requested = _requested_page(request)
     if request.user.is_authenticated:
         return redirect(requested or default)
@@ -66,7 +89,8 @@ def _widget_page(request: HttpRequest, template: str, default: str) -> HttpRespo
     page = _page(requested)
     heading = extensions.sign_in_heading(page) if page else ""
     purpose = _purpose(requested, page)
-    context = {"target": requested or default, "onward": onward, "purpose": purpose, "heading": heading}
+    context = {"onward": onward, "purpose": purpose, "heading": heading, "is_agreement": bool(complete)}
+    context["target"] = f"{complete}{onward}" if complete else requested or default
     return render(request, template, context)
 
 

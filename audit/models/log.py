@@ -185,6 +185,10 @@ class AuditLog(AppendOnly):
         GROUP_LEFT = "GROUP_LEFT"
         # An admin added, changed or deleted a synonym of the directory search.
         SYNONYM_CHANGED = "SYNONYM_CHANGED"
+        # An admin published a new version of a legal text.
+        LEGAL_TEXT_PUBLISHED = "LEGAL_TEXT_PUBLISHED"
+        # A user agreed to a version of a legal text.
+        LEGAL_TEXT_AGREED = "LEGAL_TEXT_AGREED"
         # An admin exported webhook events. Written before the first row is sent.
         EVENTS_EXPORTED = "EVENTS_EXPORTED"
         # An admin banned or locked a user, removed a ban or lock, or ended sessions. The row contains the error if Clerk

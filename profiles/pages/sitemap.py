@@ -16,6 +16,7 @@ from django.utils.cache import patch_cache_control
 from django.utils.html import escape
 from django.views.decorators.http import require_safe
 
+from accounts.legal import texts
 from accounts.public_pages import from_replica
 from profiles.models import BuilderProfile, Project
 
@@ -46,9 +47,11 @@ def sitemap_index(request: HttpRequest) -> HttpResponse:
 @require_safe
 @from_replica
 def sitemap(request: HttpRequest, number: int) -> HttpResponse:
-    """Return the URLs of the site's main pages (file 0), or of builders in the file's ID range."""
+    """Return the URLs of the site's main pages and published legal texts (file 0), or of builders in the file's ID range."""
     if number == 0:
-        return _xml("urlset", "url", request, [reverse("profiles:home"), reverse("profiles:builder_list")])
+        main = [reverse("profiles:home"), reverse("profiles:builder_list")]
+        legal = [reverse("accounts:legal", args=[document]) for document in texts.published()]
+        return _xml("urlset", "url", request, (*main, *legal))
     ids = ((number - 1) * FILE_SIZE + 1, number * FILE_SIZE)
     rows = BuilderProfile.objects.listed().filter(pk__range=ids)
     slugs = [slug for slug in rows.values_list("slug", flat=True) if slug]

@@ -5,16 +5,21 @@ from typing import Any
 from django import template
 
 from accounts.models import User
-from profiles.models import BuilderProfile, ClientProfile
+from profiles.models import Profile
 
 register = template.Library()
 
 
 @register.simple_tag
 def own_profiles(user: User) -> dict[str, Any]:
-    """Return the user's builder and client profiles, or None for a missing profile, using two queries."""
-    builder = BuilderProfile.objects.filter(user=user, deleted_at=None, archived_at=None).first()
-    client = ClientProfile.objects.filter(user=user, deleted_at=None, archived_at=None).first()
-    for profile in filter(None, (builder, client)):
-        profile.user = user
-    return {"builder": builder, "client": client}
+    """Return the user's builder and client profiles, or None for a missing profile, using one query."""
+    row = User.objects.select_related("builderprofile", "clientprofile").get(pk=user.pk)
+    return {"builder": _own(row, user, "builderprofile"), "client": _own(row, user, "clientprofile")}
+
+
+def _own(row: User, user: User, name: str) -> Profile | None:
+    profile: Profile | None = getattr(row, name, None)
+    if profile is None or profile.deleted_at or profile.archived_at:
+        return None
+    profile.user = user
+    return profile

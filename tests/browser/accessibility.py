@@ -9,7 +9,7 @@ from tests.browser.axe import violations
 from tests.browser.steps import sign_in
 from tests.helpers.servers.site import Site
 
-PUBLIC = ("/", "/builders/", "/builders/missing-page/", "/sign-in/", "/api/docs/")
+PUBLIC = ("/", "/builders/", "/builders/missing-page/", "/sign-in/", "/sign-up/", "/privacy/", "/api/docs/")
 BUILDER_PAGE = "/builders/omar-haddad/"
 
 

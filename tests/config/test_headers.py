@@ -41,6 +41,8 @@ ARGUMENTS = {
     "number": "0",
     "pk": "1",
     "image_pk": "1",
+    "document": "terms",
+    "version": "1",
     "rest": "nowhere",
     "public_id": NO_LINK,
     "section": "introduction",

@@ -4,7 +4,17 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import DataExport, EndedSession, Flag, IdentityConflict, MetadataPush, Reconciliation, UserNote
+from accounts.models import (
+    Agreement,
+    DataExport,
+    EndedSession,
+    Flag,
+    IdentityConflict,
+    LegalVersion,
+    MetadataPush,
+    Reconciliation,
+    UserNote,
+)
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
 from profiles.models import Badge, ContactMessage, FormerSlug, Project, Report, SearchSynonym
 from tests.helpers.factories import (
@@ -58,6 +68,9 @@ def one_of_each() -> int:
         fields={"name": 1},
         examples=[{"clerk_id": HOSTILE, "kind": "stale", "fields": ["name"], "since": None}],
     )
+    facts = {"document": "terms", "number": 1, "texts": {"en": HOSTILE}, "changes": HOSTILE}
+    version = LegalVersion.objects.create(pk=PK, published_by=user, **facts)
+    Agreement.objects.create(pk=PK, user=user, version=version, source="notice")
     DataExport.objects.create(pk=PK, user=user, expires_at=now, archive=b"personal")
     MetadataPush.objects.create(pk=PK, user=user, state="pending", requested_at=now, next_attempt_at=now)
     WebhookEvent.objects.create(

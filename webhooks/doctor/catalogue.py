@@ -64,6 +64,7 @@ CHECKS: dict[str, Check] = {
     "own_certificate": Check(_("Certificate of this site"), check_own_certificate),
     "mail": Check(_("Mail server"), surroundings.check_mail),
     "security_contact": Check("security.txt", surroundings.check_security_contact, in_thread=False),
+    "legal_texts": Check(_("Legal texts"), state.check_legal_texts, in_thread=False),
     "media": Check(_("Image storage"), surroundings.check_media, runbook="disk_space"),
     "disk": Check(_("Free disk space"), surroundings.check_disk, every=MINUTE, runbook="disk_space"),
     "pooler": Check(_("Database connection"), state.check_pooler, in_thread=False),

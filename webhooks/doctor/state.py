@@ -1,4 +1,4 @@
-"""Checks that read the database: the circuit breaker, pushes, recent deliveries, health signals and the pooler."""
+"""Checks that read the database: legal texts, the circuit breaker, pushes, recent deliveries, health signals and the pooler."""
 
 from datetime import timedelta
 
@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from accounts.clerk import rate_limiter
 from accounts.clerk.diagnostics import Finding, skipped
+from accounts.legal import texts
 from accounts.models import ClerkRateLimit, MetadataPush
 from core.db import timeouts
 from webhooks.models import WebhookEvent
@@ -40,6 +41,17 @@ def check_breaker() -> Finding:
     if api and api.failures:
         return Finding(note=f"Requests are sent. The last {api.failures} failed.")
     return Finding(note="Requests are sent." if api else "No request has been sent yet.")
+
+
+def check_legal_texts() -> Finding:
+    """Report legal texts that the operator has not replaced."""
+    if settings.LOCAL_MODE:
+        return skipped("Local mode may show starting texts.")
+    if missing := texts.unpublished():
+        names = ", ".join(str(document.label) for document in missing)
+        problem = f"Visitors see a starting text that does not apply: {names}."
+        return Finding(problem, "Replace and publish it in the admin, under Legal texts.")
+    return Finding(note="All legal texts are published.")
 
 
 def check_pushes() -> Finding:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.clerk import diagnostics, rate_limiter
-from accounts.models import ClerkRateLimit, MetadataPush
+from accounts.models import ClerkRateLimit, LegalVersion, MetadataPush
 from config.environment import BASE_DIR
 from tests.helpers.factories import UserFactory
 from tests.helpers.tokens import KEY, KEY_ID
@@ -81,10 +81,10 @@ def test_working_connection_passes_every_check(clerk: Clerk) -> None:
     assert "error" not in output
     words = [line.split()[0] for line in output.partition("\n\n")[0].splitlines()]
     assert len(words) == len(CHECKS)
-    # The tests use HTTP on this machine (three checks), send no mail and set no contact for security.txt. No delivery and no
-    # report of a host has arrived.
-    assert words.count("skip") == 7
-    assert words.count("ok") == len(CHECKS) - 7
+    # The tests use HTTP on this machine (three checks), send no mail, set no contact for security.txt and publish no legal
+    # texts. No delivery and no report of a host has arrived.
+    assert words.count("skip") == 8
+    assert words.count("ok") == len(CHECKS) - 8
 
 
 def test_each_problem_is_reported(clerk: Clerk, settings: Settings) -> None:
@@ -109,6 +109,18 @@ def test_worker_without_recent_heartbeat_is_reported(clerk: Clerk) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '5 minutes'")
     assert "No queue worker is running" in run_doctor()
+
+
+def test_starting_texts_are_reported_until_they_are_replaced(clerk: Clerk, settings: Settings) -> None:
+    settings.LOCAL_MODE = False
+    sentence = "Visitors see a starting text that does not apply: "
+    assert f"{sentence}Terms of use, Privacy policy, Contact." in run_doctor()
+    author = UserFactory.create(admin=True)
+    for document in ("terms", "privacy"):
+        LegalVersion.objects.create(document=document, number=1, texts={"en": "Text"}, published_by=author)
+    assert f"{sentence}Contact." in run_doctor()
+    LegalVersion.objects.create(document="contact", number=1, texts={"en": "Text"}, published_by=author)
+    assert sentence not in run_doctor()
 
 
 def test_unreachable_clerk_is_reported_without_traceback(clerk: Clerk) -> None:
