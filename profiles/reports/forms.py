@@ -11,8 +11,7 @@ from profiles.models import Report
 
 class ReportForm(forms.Form):
     reason = forms.ChoiceField(
-        choices=Report.Reason,
-        widget=forms.RadioSelect,
+        choices=[("", _("Choose a reason")), *Report.Reason.choices],
         label=_("What is wrong?"),
         error_messages={"required": _("Choose what is wrong.")},
     )
