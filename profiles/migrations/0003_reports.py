@@ -31,10 +31,10 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('reason', models.CharField(choices=[('spam', 'Spam or advertising'), ('fraud', 'Fraud, or a request for money or passwords'), ('abuse', 'Insults, threats or hate'), ('impersonation', 'Pretends to be someone else'), ('false_claims', 'False claims, or work by someone else'), ('other', 'Something else')], max_length=20)),
-                ('text', models.TextField(blank=True)),
+                ('text', models.TextField(blank=True, verbose_name='details')),
                 ('reported_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('state', models.CharField(choices=[('open', 'Open'), ('upheld', 'Upheld'), ('dismissed', 'Dismissed')], default='open', max_length=10)),
-                ('note', models.TextField(blank=True)),
+                ('note', models.TextField(blank=True, verbose_name='reason for the decision')),
                 ('decided_at', models.DateTimeField(null=True)),
                 ('builder', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='reports', to='profiles.builderprofile')),
                 ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='reports_decided', to=settings.AUTH_USER_MODEL)),

@@ -33,10 +33,10 @@ class Report(models.Model):
     message = models.ForeignKey(ContactMessage, models.CASCADE, null=True, related_name="reports")
     reporter = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="reports_sent")
     reason = models.CharField(max_length=20, choices=Reason)
-    text = models.TextField(blank=True)
+    text = models.TextField(_("details"), blank=True)
     reported_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
-    note = models.TextField(blank=True)
+    note = models.TextField(_("reason for the decision"), blank=True)
     decided_at = models.DateTimeField(null=True)
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="reports_decided")
 

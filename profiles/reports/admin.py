@@ -45,7 +45,7 @@ class ReportAdmin(ReadOnlyAdmin[Report]):
         "decided_at",
     )
 
-    @admin.display(description=_("target"))
+    @admin.display(description=_("reported"))
     def target(self, report: Report) -> str:
         return gettext("Message") if report.message_id else gettext("Builder page")
 
