@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import OperationalError, connection
@@ -47,6 +47,7 @@ class Health:
         dead: events that need manual action.
         oldest_unsettled: when the oldest failed or dead event was received.
         last_received: when the newest event was received, excluding test deliveries.
+        recent_lags: how long after the change in Clerk each of the newest events of the last hour arrived.
         recent: counts of the events received in the current and previous hour.
         failing_types: types with at least two failed events, regardless of their age, and no success since.
         rejections: rejected requests, by cause.
@@ -79,6 +80,7 @@ class Health:
     dead: int
     oldest_unsettled: datetime | None
     last_received: datetime | None
+    recent_lags: list[timedelta]
     recent: list[TypeCount]
     failing_types: set[str]
     rejections: dict[str, Rejections]

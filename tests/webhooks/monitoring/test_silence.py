@@ -13,7 +13,7 @@ from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.models import EventCount, WebhookEvent
 from webhooks.monitoring.health import measure
 from webhooks.monitoring.rules.silence import silence
-from webhooks.monitoring.signals import State
+from webhooks.monitoring.signals import Signal, State
 
 pytestmark = pytest.mark.django_db
 
@@ -169,3 +169,44 @@ def test_recent_event_is_well_without_history() -> None:
 def test_alert_condition_persists_during_a_long_silence() -> None:
     seed(busy, MONDAY)
     assert {state_at(MONDAY + days * DAY) for days in (1, 7, 30, 400)} == {State.BROKEN}
+
+
+NOW = MONDAY + 9 * HOUR
+
+
+def arrive(age: timedelta, lag: timedelta | None) -> None:
+    """Store an event that arrived `age` before NOW, and `lag` after the change in Clerk."""
+    stored = event(NOW - age)
+    stored.occurred_at = stored.received_at - lag if lag is not None else None
+    stored.save()
+
+
+def signal_now() -> Signal:
+    with time_machine.travel(NOW, tick=False):
+        return silence(measure())
+
+
+class TestLateDeliveries:
+    """Svix can be behind, so that events arrive long after the change in Clerk."""
+
+    def test_late_deliveries_are_degraded_until_one_arrives_in_time(self) -> None:
+        for number in range(5):
+            arrive((10 + number) * MINUTE, (20 + number) * MINUTE)
+        signal = signal_now()
+        assert (signal.state, signal.title) == ("degraded", "Events arrive late")
+        assert "20 minutes" in signal.summary
+        arrive(9 * MINUTE, timedelta(seconds=2))
+        assert signal_now().title != "Events arrive late"
+
+    @pytest.mark.parametrize(
+        ("number", "age", "lag"),
+        (
+            pytest.param(2, MINUTE, HOUR, id="few"),
+            pytest.param(5, 2 * HOUR, HOUR, id="old"),
+            pytest.param(5, MINUTE, None, id="without a time"),
+        ),
+    )
+    def test_other_deliveries_are_not_late(self, number: int, age: timedelta, lag: timedelta | None) -> None:
+        for _ in range(number):
+            arrive(age, lag)
+        assert signal_now().title != "Events arrive late"

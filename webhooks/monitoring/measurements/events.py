@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, Min
+from django.db.models import Min
 
 from core.times import HOUR
 from webhooks.inbox.handlers import TEST_TYPE
@@ -13,19 +13,24 @@ from webhooks.monitoring.measurements.counting import count
 
 #: This many failures of one type without a later success mean that its handler is broken, even on a quiet site.
 MIN_TYPE_FAILURES = 2
+#: Number of the newest events whose lag is compared.
+RECENT_EVENTS = 5
 #: Number of the newest failed events whose types are checked.
 MAX_CHECKED = 200
 
 
 def read_events(now: datetime) -> dict[str, Any]:
     events = WebhookEvent.objects
+    sent_by_clerk = events.exclude(event_type=TEST_TYPE).order_by("-received_at")
+    newest = list(sent_by_clerk.values_list("received_at", "occurred_at")[:RECENT_EVENTS])
     failed = count(events.filter(state=WebhookEvent.State.FAILED))
     return {
         "failed": failed,
         "failing_types": _failing_types() if failed else set(),
         "dead": count(events.filter(state=WebhookEvent.State.DEAD)),
         "oldest_unsettled": events.unsettled().aggregate(oldest=Min("received_at"))["oldest"],
-        "last_received": events.exclude(event_type=TEST_TYPE).aggregate(newest=Max("received_at"))["newest"],
+        "last_received": newest[0][0] if newest else None,
+        "recent_lags": [received - (occurred or received) for received, occurred in newest if received > now - HOUR],
         "recent": hourly_counts.totals(now - HOUR),
         "aggregated_at": AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
     }

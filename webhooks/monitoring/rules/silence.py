@@ -17,10 +17,12 @@ from core.times import HOUR, minutes, start_of_hour
 from webhooks.models import EventCount
 from webhooks.monitoring import hourly_counts
 from webhooks.monitoring.health import Health
-from webhooks.monitoring.signals import Signal, broken, unknown, well
+from webhooks.monitoring.signals import WELL, Signal, broken, combine, degraded, unknown, well
 
 WEEK = timedelta(days=7)
 HOURS_PER_WEEK, WEEKS_PER_YEAR = 168, 52
+#: Events are late after this time. A single late event is probably a retry.
+MAX_LAG, MIN_LATE = timedelta(minutes=15), 3
 #: The expected traffic is computed from the counts of this period before the last event.
 HISTORY, MIN_HISTORY, MIN_EVENTS = 4 * WEEK, 2 * WEEK, 8
 #: An alert never opens earlier after the last event.
@@ -64,6 +66,20 @@ class Traffic:
 
 
 def silence(health: Health) -> Signal:
+    """Check whether events have stopped, or arrive late."""
+    return combine(health, _stopped, _late)
+
+
+def _late(health: Health) -> Signal:
+    """Check whether all of the newest events arrived late, because Svix is behind or sends again after an outage."""
+    lag = min(health.recent_lags, default=timedelta(0))
+    if len(health.recent_lags) < MIN_LATE or lag < MAX_LAG:
+        return WELL
+    text = _("The newest events arrived at least %d minutes after the change in Clerk. Check https://status.svix.com.")
+    return degraded(_("Events arrive late"), text % minutes(lag))
+
+
+def _stopped(health: Health) -> Signal:
     """Check whether events have stopped, compared with the weeks before the last event.
 
     The weeks before the current time would contain no events during a long silence, and the alert would resolve.
