@@ -3,27 +3,40 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from webhooks.formatting import level, redacted_error, seconds
-from webhooks.models import WebhookEvent
+from webhooks.models import Alert, WebhookEvent
 
 State, ErrorClass = WebhookEvent.State, WebhookEvent.ErrorClass
 
 
 @dataclass(frozen=True, slots=True)
 class EventStatus:
-    """An event's state as a severity level, an icon, a label and a description."""
+    """An event's state as a severity level, an icon, a label and a description.
+
+    Attributes:
+        runbook: the runbook to follow, or "".
+    """
 
     level: str
     icon: str
     label: str
     description: str
+    runbook: str = ""
 
 
 def status_of(event: WebhookEvent, now: datetime) -> EventStatus:
-    return EventStatus(level(event.state), event.state, event.get_state_display(), _describe(event, now))
+    label, description = event.get_state_display(), _describe(event, now)
+    return EventStatus(level(event.state), event.state, label, description, _runbook_of(event))
+
+
+def _runbook_of(event: WebhookEvent) -> str:
+    if event.state == State.IGNORED and event.instance_id not in ("", settings.CLERK_INSTANCE_ID or event.instance_id):
+        return Alert.Rule.OTHER_INSTANCE
+    return {State.FAILED: Alert.Rule.FAILURE_RATE, State.DEAD: Alert.Rule.DEAD_EVENTS}.get(State(event.state), "")
 
 
 def _describe(event: WebhookEvent, now: datetime) -> str:

@@ -28,6 +28,8 @@ from core.forms import LineField
 NO_CONTENT = 204
 LIST = "admin:audit_auditverification_changelist"
 UNFINISHED = ("todo", "doing")
+#: The name and the arguments of the runbook's URL.
+RUNBOOK = ("admin:webhooks_runbook", None, ("audit_chain_broken",))
 
 
 class RequestForm(forms.Form):
@@ -106,7 +108,10 @@ class AuditVerificationAdmin(KeysetAdmin[AuditVerification]):
             (text, _links(seal, row, *existing))
             for text, (seal, row) in zip(verification.problems, pairs, strict=False)
         )
-        return format_html("<ul>{}</ul>", format_html_join("", "<li>{} {}</li>", lines))
+        listed = format_html_join("", "<li>{} {}</li>", lines)
+        return format_html(
+            '<ul>{}</ul><p><a href="{}">{}</a></p>', listed, reverse(*RUNBOOK), gettext("Open the runbook")
+        )
 
 
 def _links(seal: int | None, row: int | None, rows: set[int], seals: set[int]) -> SafeString:

@@ -16,7 +16,8 @@ from django.views.decorators.http import require_safe
 from core.times import HOUR, start_of_hour
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.inbox.rejections import CAUSES, MAX_AGE_DAYS, MAX_SAMPLES, UNAVAILABLE
-from webhooks.models import RejectedRequest, RejectionCount
+from webhooks.models import Alert, RejectedRequest, RejectionCount
+from webhooks.monitoring.rules.rejections import WRONG_CLOCK
 
 #: The meaning of each cause.
 MEANINGS: dict[str, str | Promise] = {
@@ -47,13 +48,14 @@ OTHER = gettext_lazy("Another reason.")
 
 
 class Group(NamedTuple):
-    """A cause, its request count for the current and previous hour, and its latest requests."""
+    """A cause, its request count for the current and previous hour, its latest requests, and its runbook."""
 
     cause: str
     meaning: str | Promise
     recent: int
     is_unavailable: bool
     latest: list[RejectedRequest]
+    runbook: str
 
 
 @operators_page
@@ -74,6 +76,12 @@ def rejections(request: HttpRequest) -> HttpResponse:
     return render(request, "admin/webhooks/rejections.html", admin.site.each_context(request) | context)
 
 
+def _runbook_of(cause: str) -> str:
+    if cause in UNAVAILABLE:
+        return Alert.Rule.UNAVAILABLE
+    return Alert.Rule.CLOCK if cause in WRONG_CLOCK else Alert.Rule.REJECTED
+
+
 def list_groups() -> list[Group]:
     """Return the causes with requests. The table has at most MAX_SAMPLES rows for each cause."""
     since = start_of_hour(timezone.now() - HOUR)
@@ -82,7 +90,14 @@ def list_groups() -> list[Group]:
     for sample in RejectedRequest.objects.all()[: MAX_SAMPLES * len(CAUSES) * 2]:
         latest.setdefault(sample.cause, []).append(sample)
     groups = [
-        Group(cause, MEANINGS.get(cause, OTHER), recent.get(cause, 0), cause in UNAVAILABLE, latest.get(cause, []))
+        Group(
+            cause,
+            MEANINGS.get(cause, OTHER),
+            recent.get(cause, 0),
+            cause in UNAVAILABLE,
+            latest.get(cause, []),
+            _runbook_of(cause),
+        )
         for cause in CAUSES
         if cause in recent or cause in latest
     ]

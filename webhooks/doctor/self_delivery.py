@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from accounts.clerk.jwks import resolve_localhost
 from webhooks.inbox import signatures
 from webhooks.inbox.handlers import TEST_TYPE
+from webhooks.models import Alert
 
 #: Svix gives up after 15 s.
 TIMEOUT_S = 15.0
@@ -85,6 +86,8 @@ STATUSES: dict[int, tuple[str | Promise, str | Promise]] = {
         gettext_lazy("Check whether the web server is running, and read its log."),
     ),
 }
+#: The runbook for responses that are not from the endpoint.
+UNREACHABLE = "unreachable"
 OTHER = (gettext_lazy("The response is not from the webhook endpoint."), gettext_lazy("Check the routes of the proxy."))
 
 
@@ -97,6 +100,7 @@ class Answer:
         text: the start of the body, or the error.
         meaning: what the answer means.
         advice: the next action, or "" if the delivery was accepted.
+        runbook: the runbook to follow, or "" if the delivery was accepted.
     """
 
     url: str
@@ -106,6 +110,7 @@ class Answer:
     text: str
     meaning: str | Promise
     advice: str | Promise = ""
+    runbook: str = ""
 
     @property
     def is_accepted(self) -> bool:
@@ -131,7 +136,7 @@ def send(secret: str) -> Answer:
             resolve_localhost(url), content=body, headers=headers, timeout=TIMEOUT_S, follow_redirects=False
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        status, text, explanation = None, str(error) or type(error).__name__, _no_response(error)
+        status, text, explanation = None, str(error) or type(error).__name__, (*_no_response(error), UNREACHABLE)
     else:
         status, text, explanation = response.status_code, response.text[:MAX_TEXT_LENGTH], _explain(response)
     return Answer(url, svix_id, monotonic() - started, status, text, *explanation)
@@ -147,14 +152,21 @@ def _envelope() -> dict[str, Any]:
     }
 
 
-def _explain(response: httpx.Response) -> tuple[str | Promise, str | Promise]:
+def _explain(response: httpx.Response) -> tuple[str | Promise, str | Promise, str]:
+    """Return the meaning of a response, the next action, and the runbook."""
     status, body = response.status_code, _json(response)
     if status == 200 and body.get("outcome"):
-        return _(
-            "This checks the address and the proxy. It cannot show whether the secret is the one in Clerk’s dashboard."
-        ), ""
-    code = body.get("error")
-    return REFUSALS.get(str(code)) or STATUSES.get(status) or STATUSES.get(status // 100) or OTHER
+        return (
+            _(
+                "This checks the address and the proxy. It cannot show whether the secret is the one in Clerk’s dashboard."
+            ),
+            "",
+            "",
+        )
+    code = str(body.get("error"))
+    if code in REFUSALS:
+        return *REFUSALS[code], Alert.Rule.UNAVAILABLE if code == "unavailable" else Alert.Rule.REJECTED
+    return *(STATUSES.get(status) or STATUSES.get(status // 100) or OTHER), UNREACHABLE
 
 
 def _no_response(error: Exception) -> tuple[str | Promise, str | Promise]:
