@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import (
+    AdminGrant,
     Agreement,
     DataExport,
     EndedSession,
@@ -26,6 +27,7 @@ COVERED = (
     IdentityConflict,
     MetadataPush,
     DataExport,
+    AdminGrant,
     UserNote,
     Agreement,
 )
@@ -50,6 +52,9 @@ def export(user: User) -> PersonalData:
                 exclude={"id", "kind", "evidence", "note", "user_id", "other_id", "resolved_by_id"},
             ),
             "metadata_pushes": export_rows(MetadataPush.objects.filter(user=user)),
+            "admin_requests": export_rows(
+                AdminGrant.objects.filter(user=user), exclude={"id", "user_id", "requested_by_id", "decided_by_id"}
+            ),
             "notes_by_administrators": export_rows(
                 UserNote.objects.filter(user=user), exclude={"id", "user_id", "author_id"}
             ),
@@ -79,6 +84,7 @@ def erase(user: User) -> None:
     PreservedForm.objects.filter(**owned_by_user).delete()
     DataExport.objects.filter(user=user).delete()
     UserNote.objects.filter(user=user).delete()
+    AdminGrant.objects.filter(user=user).update(reason="", decision_reason="")
     Agreement.objects.filter(user=user).delete()
     MetadataPush.objects.filter(user=user).update(last_error="")
     conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))

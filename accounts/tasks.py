@@ -13,6 +13,7 @@ from accounts.clerk.api import ClerkApiError
 from accounts.identity import late_conflicts, suggestions
 from accounts.models import Reconciliation
 from accounts.privacy import deletion, erasure, exports  # noqa: F401  # exports registers its job
+from accounts.roles import admin_grants
 from accounts.security import lockouts, request_counts
 from accounts.sessions import preserved_forms
 from accounts.sessions import services as sessions
@@ -107,6 +108,16 @@ def _reconcile(*, full: bool, max_pages: int | None = None) -> Reconciliation | 
 def delete_due_accounts(timestamp: int) -> None:
     if settings.CLERK_SECRET_KEY:
         deletion.delete_due()
+
+
+@app.periodic(cron="17,47 * * * *")
+@app.task(queue="upkeep", queueing_lock="expire_admin_requests")
+@describe(
+    _("Expire requests for the role Admin"),
+    _("Closes requests for the role Admin that no second admin has approved within a day."),
+)
+def expire_admin_requests(timestamp: int) -> None:
+    admin_grants.expire_overdue()
 
 
 @app.periodic(cron="47 3 * * *")

@@ -366,6 +366,8 @@ MAILERS = {"default": _mailer if LIVE_SITE else {"BACKEND": "core.mail.HeldEmail
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="") or "Buildappswith <no-reply@localhost>"
 
 #: Where to report security problems: URIs for security.txt. If empty, /.well-known/security.txt returns 404.
+#: Whether a second admin has to approve each new admin.
+ADMIN_APPROVAL = boolean("ADMIN_APPROVAL")
 SECURITY_CONTACT = contact_uris("SECURITY_CONTACT")
 #: Languages in which reports are understood.
 SECURITY_LANGUAGES = comma_separated("SECURITY_LANGUAGES", ["en"])

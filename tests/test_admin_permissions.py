@@ -110,6 +110,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/reconciliation/{pk}/progress/": same_for_both(get=OK, post=OK),
     "/admin/webhooks/diagnostics/": same_for_both(get=OK, post=FOUND),
     "/admin/webhooks/dashboard/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/accounts/admingrant/{pk}/decide/": same_for_both(get=FOUND, post=FOUND),  # without a decision
     "/admin/accounts/legalversion/publish/terms/": same_for_both(get=OK, post=OK),  # without a text
     "/admin/accounts/user/{pk}/access/": same_for_both(get=OK, post=OK),  # without a change
     "/admin/accounts/user/{pk}/notes/": same_for_both(get=OK, post=OK),  # without a text
@@ -121,6 +122,7 @@ ADMIN: dict[str, Statuses] = {
 }
 #: Models whose rows cannot be added, changed or deleted in the admin.
 READ_ONLY = (
+    "accounts/admingrant",
     "accounts/agreement",
     "accounts/dataexport",
     "accounts/endedsession",

@@ -1,5 +1,6 @@
 """Models for users and for state shared with Clerk."""
 
+from accounts.models.admin_grants import AdminGrant
 from accounts.models.clerk import ClerkRateLimit, EndedSession, MetadataPush
 from accounts.models.flags import Flag
 from accounts.models.identity import IdentityConflict
@@ -12,6 +13,7 @@ from accounts.models.request_counts import RequestCount
 from accounts.models.user import User
 
 __all__ = [
+    "AdminGrant",
     "Agreement",
     "ClerkRateLimit",
     "DataExport",

@@ -104,6 +104,12 @@ class AuditLog(AppendOnly):
         # An admin changed a user's roles. The row contains the reason, which is erased with the user. ROLE_ADDED and
         # ROLE_REMOVED, which are never erased, contain the roles.
         ROLES_CHANGED = "ROLES_CHANGED"
+        # An admin asked the other admins to approve a new admin. Only with ADMIN_APPROVAL.
+        ADMIN_REQUESTED = "ADMIN_REQUESTED"
+        # Another admin approved or refused the request, or nobody decided in time.
+        ADMIN_APPROVED = "ADMIN_APPROVED"
+        ADMIN_REFUSED = "ADMIN_REFUSED"
+        ADMIN_EXPIRED = "ADMIN_EXPIRED"
         # A profile was created because its user gained a role.
         PROFILE_CREATED = "PROFILE_CREATED"
         # A profile field changed, including fields that hide the profile.

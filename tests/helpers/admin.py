@@ -5,6 +5,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import (
+    AdminGrant,
     Agreement,
     DataExport,
     EndedSession,
@@ -57,6 +58,7 @@ def one_of_each() -> int:
     now = timezone.now()
     other = UserFactory.create()
     IdentityConflict.objects.create(pk=PK, user=user, other=other, kind="several", email="olive@example.com")
+    AdminGrant.objects.create(pk=PK, user=user, requested_by=other, reason=HOSTILE)
     UserNote.objects.create(pk=PK, user=user, author=other, text=HOSTILE)
     Reconciliation.objects.create(
         pk=PK,

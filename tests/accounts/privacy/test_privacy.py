@@ -25,7 +25,7 @@ from pytest_django import Settings
 from accounts import tasks
 from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
-from accounts.models import DataExport, EndedSession, IdentityConflict, PreservedForm, User, UserNote
+from accounts.models import AdminGrant, DataExport, EndedSession, IdentityConflict, PreservedForm, User, UserNote
 from accounts.privacy import deletion, erasure, exports
 from accounts.privacy.deletion import DeletionError
 from accounts.sessions import preserved_forms
@@ -90,6 +90,7 @@ def full_zofia(zofia: User) -> User:
     adam = UserFactory.create(admin=True, name="Adam")
     Badge.objects.create(builder=builder, kind="code", evidence="What Zofia showed us", awarded_by=adam)
     FormerSlug.objects.create(builder=builder, slug="zofia-before")
+    AdminGrant.objects.create(user=zofia, requested_by=adam, reason="What Zofia showed us")
     UserNote.objects.create(user=zofia, author=adam, text="What Zofia showed us")
     ContactMessage.objects.create(builder=builder, sender=adam, subject="Dear Zofia", body="I was recently at Zofias")
     nemo = BuilderProfileFactory.create(user__name="Nemo")

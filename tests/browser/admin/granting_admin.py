@@ -32,6 +32,8 @@ def test_admin_verifies_and_returns_to_the_form(admin: Page, site: Site, axe: st
     dialog = admin.get_by_role("dialog", name="Verification required")
     expect(dialog).to_be_visible()
     dialog.get_by_role("button", name="Cancel").click()
+    for text in ("Loading the form…", "The form could not be loaded."):
+        expect(admin.get_by_text(text)).to_be_hidden()
     assert admin_violations(admin, axe) == []
     admin.get_by_role("button", name="Verify now").click()
     admin.get_by_role("dialog").get_by_role("button", name="Continue").click()
@@ -40,3 +42,16 @@ def test_admin_verifies_and_returns_to_the_form(admin: Page, site: Site, axe: st
     admin.get_by_role("button", name="Change roles").click()
     expect(admin.get_by_text("Roles changed and recorded in the audit log.")).to_be_visible()
     assert console_errors == []
+
+
+def test_admin_signs_in_again_if_clerks_form_cannot_be_loaded(admin: Page, site: Site) -> None:
+    forget_verification(admin, site)
+    admin.route("**/ui.browser.js", lambda route: route.abort())
+    admin.goto(f"{site.app}/admin/verify/?next=/admin/audit/auditlog/")
+    expect(admin.get_by_text("The form could not be loaded.")).to_be_visible()
+    expect(admin.get_by_role("button", name="Verify now")).to_be_hidden()
+    admin.unroute("**/ui.browser.js")
+    admin.get_by_role("button", name="Sign out and sign in again").click()
+    admin.get_by_role("link", name="Sign in with your account").click()
+    admin.get_by_role("button", name="Ngozi").click()
+    admin.wait_for_url(f"{site.app}/admin/audit/auditlog/")
