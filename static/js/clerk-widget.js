@@ -1,5 +1,8 @@
 // Mounts Clerk's sign-in form, sign-up form or user profile in [data-clerk-widget].
 
+// By default, the profile is as wide as the window and would extend beyond the page's margins.
+const PROFILE_OPTIONS = { appearance: { elements: { rootBox: { width: "100%" }, cardBox: { width: "100%" } } } };
+
 const container = document.querySelector("[data-clerk-widget]");
 
 function showForm({ clerkWidget, target, signIn, signUp }) {
@@ -19,7 +22,7 @@ function showProfile({ signIn }) {
     return;
   }
   container.replaceChildren();
-  window.Clerk.mountUserProfile(container);
+  window.Clerk.mountUserProfile(container, PROFILE_OPTIONS);
   // The session is undefined while Clerk replaces it, and null after it has ended.
   window.Clerk.addListener(({ session }) => session === null && window.location.replace(signIn));
 }

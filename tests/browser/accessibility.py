@@ -48,7 +48,7 @@ def test_pages_for_visitors(visitor: Page, site: Site, axe: str, path: str) -> N
 @pytest.mark.parametrize(
     "path",
     (
-        *("/account/", "/account/roles/", "/account/roles/stop/builder/", "/account/delete/"),
+        *("/account/", "/account/security/", "/account/roles/", "/account/roles/stop/builder/", "/account/delete/"),
         *("/welcome/", "/welcome/builder/", "/welcome/picture/", "/welcome/project/"),
         *("/welcome/client/", "/welcome/preview/"),
         *(BUILDER_PAGE, f"{BUILDER_PAGE}?as=visitor", f"{BUILDER_PAGE}edit/terms/", f"{BUILDER_PAGE}delete/"),

@@ -156,6 +156,7 @@ PATHS = (
         "/sign-in/",
         "/sign-up/",
         "/account/",
+        "/account/security/",
         "/static/css/base.css",
     ),
     *(
