@@ -107,6 +107,17 @@ def test_notification_of_a_manual_resolution_is_sent_while_users_are_locked(
         assert f"Resolved by {name} at" in receiver.messages[-1]["message"]
 
 
+def test_alert_is_sent_while_the_failures_of_channels_are_locked(
+    operator: Client, database_url: str, settings: Settings
+) -> None:
+    event(timezone.now(), state="dead", processed_at=None)
+    with running_receiver() as receiver, locked("webhooks_channelfailure", database_url):
+        settings.ALERT_URLS = [receiver.url]
+        alerts.check()
+        assert "[Opened] Dead events need attention" in receiver.titles
+    assert not Alert.objects.get(rule=Rule.DEAD_EVENTS).notifications.unsent().exists()
+
+
 LOCKED_TABLES = (
     *TABLES,
     "accounts_user",

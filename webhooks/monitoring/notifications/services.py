@@ -5,6 +5,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
@@ -74,7 +75,15 @@ def send_due() -> None:
         if error != REMOVED:
             results[notification.channel].append(error)
     for name, found in results.items():
-        failures.record(name, found)
+        _record(name, found)
+
+
+def _record(channel: str, errors: list[str]) -> None:
+    """Record whether a channel failed. The notifications are sent already, so an error must not fail the evaluation."""
+    try:
+        failures.record(channel, errors)
+    except DatabaseError as error:
+        log.warning("Could not store whether the channel %s fails. The next message will show it: %s", channel, error)
 
 
 def _send(notifications: list[Notification], configured: dict[str, Channel]) -> dict[int, str]:
