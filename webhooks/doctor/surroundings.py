@@ -16,6 +16,7 @@ from django.core.mail import mailers
 from django.core.mail.backends.smtp import EmailBackend
 
 from accounts.clerk.diagnostics import Finding, skipped
+from webhooks.monitoring.measurements.site import has_object_store
 
 MAIL_TIMEOUT_S = 8.0
 #: Free space below which uploads and sorting may fail, in bytes.
@@ -70,7 +71,7 @@ def check_media() -> Finding:
             is_same = file.read() == text
     except Exception as error:  # noqa: BLE001  # other storages raise their own errors
         advice = "Check MEDIA_ROOT, its owner and permissions, and whether the disk is full."
-        if settings.STORAGES["default"]["BACKEND"] == "core.object_store.ObjectStore":
+        if has_object_store():
             advice = "Check the S3_ settings and the permissions of the key."
         return Finding(f"The image storage cannot be used: {_reason(error)}.", advice)
     finally:

@@ -918,6 +918,12 @@ def test_missing_data_is_unknown(settings: Settings, tmp_path: Path) -> None:
     assert {RULES[rule](health).state for rule in (Rule.CLERK, Rule.DRIFT, Rule.DISK_SPACE)} == {"unknown"}
 
 
+def test_disk_is_not_needed_if_images_are_in_an_object_store(settings: Settings, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path / "missing"
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": "core.object_store.ObjectStore"}}
+    assert RULES[Rule.DISK_SPACE](measure()).state == "well"
+
+
 def test_other_instance_opens_for_foreign_events(settings: Settings, webhook: WebhookClient) -> None:
     with time_machine.travel(NOW - MINUTE, tick=False):
         webhook.created(person())

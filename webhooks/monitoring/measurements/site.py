@@ -19,6 +19,11 @@ def read_own_records(now: datetime) -> dict[str, Any]:
     }
 
 
+def has_object_store() -> bool:
+    """Return whether uploaded images are stored in an object store, and not on a disk."""
+    return bool(settings.STORAGES["default"]["BACKEND"] == "core.object_store.ObjectStore")
+
+
 def media_free() -> tuple[int, int] | None:
     try:
         usage = shutil.disk_usage(settings.MEDIA_ROOT)

@@ -12,6 +12,7 @@ from core.jobs import title_of
 from core.times import HOUR, minutes
 from webhooks.monitoring.health import Health
 from webhooks.monitoring.measurements.jobs import STUCK_AFTER
+from webhooks.monitoring.measurements.site import has_object_store
 from webhooks.monitoring.signals import WELL, Signal, broken, combine, degraded, unknown, well
 
 #: Hourly counts are updated every minute. Older counts are out of date.
@@ -142,6 +143,8 @@ def _names(tasks: dict[str, int]) -> str:
 
 def disk_space(health: Health) -> Signal:
     """Check the disk with uploaded images."""
+    if has_object_store():
+        return well(_("Uploaded images are in an object store, so they need no disk."))
     if health.media_free is None:
         return unknown(_("The folder of uploaded images does not exist"), _("MEDIA_ROOT does not exist on this host."))
     free, total = health.media_free
