@@ -32,7 +32,6 @@ SHEETS = (
 #: Classes of pages, or of elements that every page has.
 ELSEWHERE = {
     *("page-builder", "page-embed", "page-directory"),
-    *("hero__lead", "section-head"),
     *("site-nav", "site-footer", "wordmark", "modes", "skip-link"),
 }
 

@@ -1,5 +1,6 @@
 """Owner and admin actions on a whole page: permissions, effects and audit rows."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -57,6 +58,14 @@ class TestAdminBar:
         text = text_of(signed_in(adam), f"/builders/{page.slug}/")
         assert [marker for marker in MARKERS if marker not in text] == []
         assert "logged under your name" in text
+
+    def test_all_actions_of_the_bar_look_alike(self, page: BuilderProfile, adam: User) -> None:
+        bar = (
+            text_of(signed_in(adam), f"/builders/{page.slug}/").partition('id="admin-bar"')[2].partition("</aside>")[0]
+        )
+        actions = re.findall(r"<(?:a|button)\b[^>]*>", bar)
+        assert len(actions) == 9
+        assert [action for action in actions if "bar__link" not in action] == []
 
     def test_other_users_do_not_see_the_bar(self, page: BuilderProfile) -> None:
         browsers = {
