@@ -4,11 +4,12 @@ Django compiles a queryset on every evaluation. For a few rows by key, that take
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BigIntegerField, BooleanField, F, Func, Model, QuerySet, Value
 
 from core.db.loading import load, loaded_fields
 from core.db.replica import read_connection
@@ -24,24 +25,31 @@ def compile_query[Value](
     """Return a function that returns the rows of `build(value)` as tuples.
 
     Args:
-        build: returns a `values_list()` queryset with the given value as its only parameter.
-        placeholder: any valid value, used to compile the SQL.
+        build: returns a `values_list()` queryset with the given value as one parameter. Its other parameters are constant.
+        placeholder: any valid value that differs from the constants, used to compile the SQL.
     """
 
     @cache
-    def sql() -> str:
+    def compiled() -> tuple[str, list[Any], int]:
         text, parameters = build(placeholder).query.sql_with_params()
-        if parameters != (placeholder,):
-            raise ValueError(f"The query must have the given value as its only parameter, not {parameters!r}.")
-        return _COLUMN_NAME.sub("", text)
+        if parameters.count(placeholder) != 1:
+            raise ValueError(f"The query must have the given value as one of its parameters, not {parameters!r}.")
+        return _COLUMN_NAME.sub("", text), list(parameters), parameters.index(placeholder)
 
     def rows(value: Value) -> list[tuple[Any, ...]]:
+        sql, parameters, index = compiled()
         with hot_cursor(read_connection()) as cursor:
-            cursor.execute(sql(), [value])
+            cursor.execute(sql, [*parameters[:index], value, *parameters[index + 1 :]])
             found: list[tuple[Any, ...]] = cursor.fetchall()
             return found
 
     return rows
+
+
+def key_in(keys: Sequence[int]) -> Func:
+    """Return the condition that the primary key is one of `keys`, as one parameter. An `__in` filter has one for each."""
+    values = Value(keys, output_field=ArrayField(BigIntegerField()))
+    return Func(F("pk"), values, arg_joiner=" = ANY(", template="%(expressions)s)", output_field=BooleanField())
 
 
 def compile_related[Row: Model](model: type[Row], column: str) -> Callable[[Model, str], None]:

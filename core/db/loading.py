@@ -8,9 +8,9 @@ from django.db import connection, models
 from django.db.models.base import ModelState
 
 
-def load[Row: models.Model](model: type[Row], values: Sequence[Any]) -> Row:
-    """Return a `model` instance from the values of `loaded_fields`."""
-    names, converted_fields = _load_plan(model)
+def load[Row: models.Model](model: type[Row], values: Sequence[Any], fields: tuple[str, ...] = ()) -> Row:
+    """Return a `model` instance from the values of `fields`, by default `loaded_fields`. Other fields are deferred."""
+    names, converted_fields = _load_plan(model, fields)
     converted = list(values)
     for index, field in converted_fields:
         converted[index] = field.from_db_value(converted[index], None, connection)
@@ -23,9 +23,9 @@ def load[Row: models.Model](model: type[Row], values: Sequence[Any]) -> Row:
 
 
 @cache
-def _load_plan(model: type[models.Model]) -> tuple[list[str], list[tuple[int, Any]]]:
+def _load_plan(model: type[models.Model], names: tuple[str, ...]) -> tuple[list[str], list[tuple[int, Any]]]:
     """Return the attribute names of the loaded fields, and the index of each field that converts its values."""
-    fields = loaded_fields(model)
+    fields: list[Any] = [model._meta.get_field(name) for name in names] if names else loaded_fields(model)
     converted = [(index, field) for index, field in enumerate(fields) if hasattr(field, "from_db_value")]
     return [field.attname for field in fields], converted
 

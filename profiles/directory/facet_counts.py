@@ -124,11 +124,27 @@ def facet_choices(page: Page) -> list[FacetChoices]:
         queries[""] = query.first_page
     samples = dict(zip(queries, directory.scan(list(queries.values())), strict=True)) if queries else {}
     counts = {key: FacetCounts.from_sample(sample) for key, sample in samples.items()}
-    default = counts.get("") or FacetCounts.from_sample(page.sample)
+    default = counts.get("") or _count(page)
     return [
         FacetChoices(facet, list(_choices(query, facet, counts.get(key, default))), _is_common(query, facet))
         for key, facet in FACETS.items()
     ]
+
+
+#: The last sample of the directory without filters, and its counts. Most visitors see this list, and it rarely changes.
+_unfiltered: list[tuple[Sample, FacetCounts]] = []
+
+
+def _count(page: Page) -> FacetCounts:
+    """Count the page's sample. Comparing a sample with the last one is much faster than counting it."""
+    if page.query.is_filtered:
+        return FacetCounts.from_sample(page.sample)
+    for sample, counts in _unfiltered:
+        if sample == page.sample:
+            return counts
+    counts = FacetCounts.from_sample(page.sample)
+    _unfiltered[:] = [(page.sample, counts)]
+    return counts
 
 
 def _is_common(query: DirectoryQuery, facet: Facet) -> bool:

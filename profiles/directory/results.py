@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from core.db.replica import read_connection
+from core.db.statements import hot_cursor
 from profiles.directory import indexing
 from profiles.directory.facets import BEST, SORTS
 from profiles.directory.query import DirectoryQuery
@@ -139,7 +140,8 @@ def fetch_union(statements: Sequence[tuple[str, list[Any]]]) -> list[tuple[Any, 
 
 
 def _fetch(sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
-    with read_connection().cursor() as cursor:
+    # The server prepares only the unfiltered list. Other statements need a plan for their search words.
+    with read_connection().cursor() if values else hot_cursor(read_connection()) as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())
 

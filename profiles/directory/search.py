@@ -5,9 +5,8 @@ words, then any of the words. See docs/directory.md.
 """
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-
-from django.db.models import QuerySet
 
 from profiles.directory import ranking, synonyms, vocabulary
 from profiles.directory.facets import BEST, SORTS
@@ -15,6 +14,9 @@ from profiles.directory.query import DirectoryQuery
 from profiles.directory.results import PAGE_SIZE, Sample, complete, count, find_by_name, scan
 from profiles.directory.understanding import Concept, Understanding, understand
 from profiles.models import BuilderProfile
+
+#: Loads the listed builders with the given IDs.
+type Load = Callable[[list[int]], dict[int, BuilderProfile]]
 
 
 class Match(enum.StrEnum):
@@ -67,20 +69,20 @@ class Page:
     suggested_text: str = ""
 
 
-def find_pages(query: DirectoryQuery, queryset: "QuerySet[BuilderProfile]") -> list[Page]:
+def find_pages(query: DirectoryQuery, load: Load) -> list[Page]:
     """Return up to `query.pages` pages of a list."""
-    pages = [find(replace(query, pages=1), queryset=queryset)]
+    pages = [find(replace(query, pages=1), load=load)]
     while len(pages) < query.pages and (next_query := pages[-1].next_query):
-        pages.append(find(next_query, queryset=queryset))
+        pages.append(find(next_query, load=load))
     return pages
 
 
-def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, queryset: "QuerySet[BuilderProfile] | None" = None) -> Page:
+def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, load: Load | None = None) -> Page:
     """Return one page of listed builders that match `query`.
 
     Args:
         size: the number of builders per page, less than `SAMPLE_SIZE`.
-        queryset: listed builders with the columns that the caller needs. By default, all columns are loaded.
+        load: loads listed builders with the columns that the caller needs. By default, all columns are loaded.
     """
     known = synonyms.current() if query.text else synonyms.NO_SYNONYMS
     understood = understand(query.text, known)
@@ -88,7 +90,7 @@ def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, queryset: "QuerySet[Bu
     corrected = ""
     if understood.concepts and not found.sample.rows and not _has_earlier_pages(found):
         found, corrected = _widen(found, known, size)
-    page = _load(found, size, queryset)
+    page = _load(found, size, load or BuilderProfile.objects.listed().in_bulk)
     if found.query.text == corrected:
         return replace(page, corrected_text=corrected)
     return replace(page, suggested_text=corrected)
@@ -155,7 +157,7 @@ def _sample(query: DirectoryQuery, size: int) -> Sample:
     return sample
 
 
-def _load(found: Found, size: int, queryset: "QuerySet[BuilderProfile] | None") -> Page:
+def _load(found: Found, size: int, load: Load) -> Page:
     query, first, sample = found.query, found.first, found.sample
     others = [row for row in sample.rows if row.id not in first]
     if query.after:
@@ -163,7 +165,7 @@ def _load(found: Found, size: int, queryset: "QuerySet[BuilderProfile] | None") 
         first, sample = [], replace(sample, rows=others)
     room = size - len(first)
     ids = [*first, *(row.id for row in others[:room])]
-    profiles = (BuilderProfile.objects.listed() if queryset is None else queryset).in_bulk(ids) if ids else {}
+    profiles = load(ids) if ids else {}
     # A profile may have been hidden since the search.
     builders = [profiles[pk] for pk in ids if pk in profiles]
     next_query = None

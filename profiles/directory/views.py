@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
@@ -14,7 +13,7 @@ from django_htmx.middleware import HtmxDetails
 
 from accounts.public_pages import from_replica, is_for_every_visitor, share_by_content
 from profiles import flags
-from profiles.cards import with_cards
+from profiles.cards import find_listed, with_cards
 from profiles.directory import client_needs, facet_counts
 from profiles.directory.client_needs import needs_query
 from profiles.directory.exchange_rates import AS_OF
@@ -34,15 +33,11 @@ class DirectoryRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-def _cards() -> "QuerySet[BuilderProfile]":
-    return with_cards(BuilderProfile.objects.listed())
-
-
 @require_safe
 @from_replica
 def home(request: HttpRequest) -> HttpResponse:
     # Featured builders have the highest scores.
-    builders = _cards().order_by("-score", "-id")[:HOME_PAGE_SIZE]
+    builders = with_cards(BuilderProfile.objects.listed()).order_by("-score", "-id")[:HOME_PAGE_SIZE]
     response = render(
         request, "home.html", {"builders": builders, "domains": Domain.choices, "currency": visitor_currency(request)}
     )
@@ -88,7 +83,7 @@ def _find(
     query = replace(DirectoryQuery.from_params(request.GET), is_explicit=needs is not None)
     if not has_facets:
         query = replace(query, filters={})
-    return query, find_pages(query, _cards())
+    return query, find_pages(query, find_listed)
 
 
 def _results_context(query: DirectoryQuery, pages: list[Page], *, has_facets: bool) -> dict[str, Any]:
@@ -134,7 +129,7 @@ def _first_page_for(request: HttpRequest, needs: DirectoryQuery) -> Page | None:
     """Return the first page of suggestions for the client, or None to show all builders."""
     if not client_needs.is_start(request) or not client_needs.is_on(request):
         return None
-    [page] = find_pages(needs, _cards())
+    [page] = find_pages(needs, find_listed)
     return page if page.builders and page.match != Match.EVERYONE else None
 
 

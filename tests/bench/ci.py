@@ -17,11 +17,11 @@ MIN_SHARES = {("events", 1): 0.28, ("events", 16): 0.4, ("duplicates", 16): 0.8,
 #: Maximum CPU time, as a multiple of the bare page's.
 MAX_RATIOS = {
     "builder page, visitor, warm": 2.5,
-    "builder page, visitor, cold": 5.0,
+    "builder page, visitor, cold": 4.6,
     "builder page, unchanged (304)": 1.4,
-    "directory, visitor, warm": 6.9,
-    "directory, visitor, cold": 13.0,
-    "search, visitor": 7.4,
+    "directory, visitor, warm": 4.0,
+    "directory, visitor, cold": 7.0,
+    "search, visitor": 6.0,
 }
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import partial
 from html import unescape
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -533,6 +534,16 @@ class TestCost:
         for text in ("react", "zzz"):
             with django_assert_max_num_queries(6):
                 browser.get(f"/builders/?q={text}&{params}{after}")
+
+    def test_unchanged_list_is_counted_once(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        builder = BuilderProfileFactory.create(headline="Maps", skills=["Rust"])
+        count = Mock(side_effect=facet_counts.FacetCounts.from_sample)
+        monkeypatch.setattr(facet_counts.FacetCounts, "from_sample", count)
+        assert [counts(page(client))["Rust"] for _ in range(3)] == ["1", "1", "1"]
+        assert count.call_count == 1
+        BuilderProfile.objects.filter(pk=builder.pk).update(skills=["Rust", "Go"])
+        assert counts(page(client))["Go"] == "1"
+        assert count.call_count == 2
 
     def test_home_page_uses_one_query(
         self, client: Client, many_builders: list[BuilderProfile], django_assert_num_queries: DjangoAssertNumQueries

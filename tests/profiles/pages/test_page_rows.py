@@ -14,6 +14,7 @@ from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
 from accounts.models import User
 from core.db.compiled import compile_query
+from profiles.cards import find_listed, with_cards
 from profiles.models import Badge, BuilderProfile, Project
 from profiles.models.versions import PAGE_VERSION
 from profiles.pages.page_rows import find_public, load_content
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 SLUG, URL = "olive-owner", "/builders/olive-owner/"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-HIDDEN_BY = [*({name: NOW} for name in BuilderProfile.HIDDEN_BY_FIELDS), {"slug": None}]
+HIDDEN_BY: list[dict[str, Any]] = [*({name: NOW} for name in BuilderProfile.HIDDEN_BY_FIELDS), {"slug": None}]
 
 
 @pytest.fixture
@@ -147,9 +148,38 @@ def test_public_page_does_not_compile_sql(monkeypatch: pytest.MonkeyPatch) -> No
     assert browser.get(URL).content == expected
 
 
-def test_compiled_query_rejects_other_parameters() -> None:
+def test_cards_equal_the_queryset(olive: BuilderProfile) -> None:
+    expected = with_cards(BuilderProfile.objects.listed()).in_bulk()
+    found = find_listed([*expected, olive.pk + 1000])
+    assert olive.pk in found
+    assert found.keys() == expected.keys()
+    for pk, profile in found.items():
+        assert_equal(profile, expected[pk])
+        assert profile.user.get_deferred_fields() == expected[pk].user.get_deferred_fields()
+
+
+def test_unlisted_builders_have_no_cards(olive: BuilderProfile) -> None:
+    reasons = [*HIDDEN_BY, {"searchable": False}, {"headline": ""}]
+    for changes in reasons:
+        before = {name: getattr(olive, name) for name in changes}
+        BuilderProfile.objects.filter(pk=olive.pk).update(**changes)
+        assert olive.pk not in find_listed([olive.pk]), changes
+        BuilderProfile.objects.filter(pk=olive.pk).update(**before)
+    User.objects.filter(pk=olive.user_id).update(is_active=False)
+    assert find_listed([olive.pk]) == {}
+
+
+@pytest.mark.usefixtures("olive")
+def test_compiled_query_keeps_constant_parameters() -> None:
     find = compile_query(lambda slug: BuilderProfile.objects.filter(slug=slug, headline="Maps").values_list("pk"), "x")
-    with pytest.raises(ValueError, match="only parameter"):
+    assert len(find(SLUG)) == 1
+    BuilderProfile.objects.update(headline="Games")
+    assert find(SLUG) == []
+
+
+def test_compiled_query_rejects_ambiguous_placeholders() -> None:
+    find = compile_query(lambda slug: BuilderProfile.objects.filter(slug=slug, headline="x").values_list("pk"), "x")
+    with pytest.raises(ValueError, match="one of its parameters"):
         find(SLUG)
 
 
