@@ -90,8 +90,8 @@ class TestLinks:
         ("fields", "texts"),
         (
             ({}, ("vera@example.com", "Change email address")),
-            ({"email_verified_at": None}, ("Not verified", "Verify email address")),
-            ({"email": None, "email_verified_at": None}, ("Until you add one", "Add email address")),
+            ({"email_verified_at": None}, ("(not verified)", "cannot send or receive messages", "Verify email address")),
+            ({"email": None, "email_verified_at": None}, ("cannot send or receive messages", "Add email address")),
         ),
     )
     def test_account_page_says_what_to_do_about_the_email_address(
