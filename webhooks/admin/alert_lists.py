@@ -27,7 +27,7 @@ def _pushes(state: str) -> str:
 #: The label and the URL of the list behind each fact of an alert. URLs are built when they are used.
 LISTS: dict[str, tuple[StrOrPromise, Callable[[], str]]] = {
     "failed_jobs": (_("Show failed jobs"), partial(links.jobs_url, *STOPPED)),
-    "retried_jobs": (_("Show retrying jobs"), partial(links.jobs_url, JobState.RETRYING, JobState.RUNNING)),
+    "retrying_jobs": (_("Show retrying jobs"), partial(links.jobs_url, JobState.RETRYING, JobState.RUNNING)),
     "stuck_jobs": (_("Show running jobs"), partial(links.jobs_url, JobState.RUNNING)),
     "overdue_jobs": (_("Show overdue jobs"), partial(links.jobs_url, overdue="1")),
     "counted_until": (_("Show the job that counts events"), partial(links.jobs_url, task=aggregate_counts.name)),

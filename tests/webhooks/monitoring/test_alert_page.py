@@ -54,7 +54,7 @@ class TestAlertPage:
             ("pending_pushes", "stopped_pushes", "accounts/metadatapush/?state=given_up"),
             ("pending_pushes", "late_pushes", "accounts/metadatapush/?state=pending"),
             ("background_jobs", "failed_jobs", "webhooks/job/?state=failed&amp;state=given_up"),
-            ("background_jobs", "retried_jobs", "webhooks/job/?state=retrying&amp;state=running"),
+            ("background_jobs", "retrying_jobs", "webhooks/job/?state=retrying&amp;state=running"),
             ("background_jobs", "stuck_jobs", "webhooks/job/?state=running"),
             ("background_jobs", "overdue_jobs", "webhooks/job/?overdue=1"),
             ("background_jobs", "counted_until", "webhooks/job/?task=webhooks.tasks.aggregate_counts"),

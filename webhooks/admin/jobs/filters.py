@@ -39,7 +39,7 @@ class JobFilterForm(FilterForm):
     queued_at__gte = UTCDateTimeField(label=_("Queued from (UTC)"))
     queued_at__lt = UTCDateTimeField(label=_("Queued before (UTC)"))
     overdue = forms.ChoiceField(
-        choices=[("", _("Any job")), ("1", _("More than a minute late"))],
+        choices=[("", _("Any time")), ("1", _("More than a minute late"))],
         label=_("Start"),
         error_messages={"invalid_choice": _("“%(value)s” is not a start. Use 1 for overdue jobs.")},
     )

@@ -105,7 +105,7 @@ def _repeated_failures(health: Health) -> Signal:
         number,
     )
     numbers = {"number": number, "tasks": _names(health.repeated_failures)}
-    return broken(text % numbers, number, {"retried_jobs": number}, causes=sorted(health.repeated_failures))
+    return broken(text % numbers, number, {"retrying_jobs": number}, causes=sorted(health.repeated_failures))
 
 
 def _stuck_jobs(health: Health) -> Signal:
