@@ -15,7 +15,10 @@ from accounts.models import Reconciliation
 from accounts.privacy import deletion, erasure, exports  # noqa: F401  # exports registers its job
 from accounts.roles import admin_grants
 from accounts.security import lockouts, request_counts
-from accounts.sessions import preserved_forms
+from accounts.sessions import (
+    access_runs,  # noqa: F401  # registers its job
+    preserved_forms,
+)
 from accounts.sessions import services as sessions
 from accounts.sync import (
     derived_state,

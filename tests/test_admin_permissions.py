@@ -110,6 +110,8 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/reconciliation/{pk}/progress/": same_for_both(get=OK, post=OK),
     "/admin/webhooks/diagnostics/": same_for_both(get=OK, post=FOUND),
     "/admin/webhooks/dashboard/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/accounts/accessrun/{pk}/progress/": same_for_both(get=OK, post=OK),
+    "/admin/accounts/accessrun/{pk}/retry/": same_for_both(get=FOUND, post=FOUND),  # has not ended
     "/admin/accounts/admingrant/{pk}/decide/": same_for_both(get=FOUND, post=FOUND),  # without a decision
     "/admin/accounts/legalversion/publish/terms/": same_for_both(get=OK, post=OK),  # without a text
     "/admin/accounts/user/{pk}/access/": same_for_both(get=OK, post=OK),  # without a change
@@ -122,6 +124,7 @@ ADMIN: dict[str, Statuses] = {
 }
 #: Models whose rows cannot be added, changed or deleted in the admin.
 READ_ONLY = (
+    "accounts/accessrun",
     "accounts/admingrant",
     "accounts/agreement",
     "accounts/dataexport",

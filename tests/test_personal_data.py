@@ -19,6 +19,7 @@ PERSONAL = re.compile(
 )
 #: Models with such columns that contain no personal data, or are erased in another way.
 NOT_PERSONAL = {
+    "accounts.AccessRun": "Changes to several users' access, with user IDs, Clerk's answers, the admin and the reason.",
     "accounts.Flag": "Feature flags. When a user is deleted, the relation to flags is also deleted.",
     "accounts.LegalVersion": "Texts of the site, and the admin who published each version.",
     "accounts.ClerkRateLimit": "Rate limits. Rows about a user are deleted when they are idle.",

@@ -1,5 +1,6 @@
 """Django admin pages for users and their sync with Clerk."""
 
+from accounts.admin.access_runs import AccessRunAdmin
 from accounts.admin.admin_grants import AdminGrantAdmin
 from accounts.admin.flags import FlagAdmin
 from accounts.admin.groups import GroupAdmin
@@ -9,6 +10,7 @@ from accounts.admin.reconciliation import ReconciliationAdmin
 from accounts.admin.users import DataExportAdmin, EndedSessionAdmin, MetadataPushAdmin, UserAdmin
 
 __all__ = [
+    "AccessRunAdmin",
     "AdminGrantAdmin",
     "AgreementAdmin",
     "DataExportAdmin",

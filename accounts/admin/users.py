@@ -16,6 +16,7 @@ from django_stubs_ext import StrOrPromise
 
 from accounts.admin.access import may_repair
 from accounts.admin.access_page import AccessPageMixin
+from accounts.admin.access_runs import AccessActionsMixin
 from accounts.admin.notes import NotesMixin, recent_notes
 from accounts.admin.roles_page import RolesPageMixin
 from accounts.admin.user_filters import LastEventFilter, ReportFilter, RoleFilter, StateFilter
@@ -39,14 +40,14 @@ PUSH_LEVELS: dict[str, str] = {PushState.PENDING: "attention", PushState.DONE: "
 
 
 @admin.register(User)
-class UserAdmin(AccessPageMixin, NotesMixin, RolesPageMixin, ReadOnlyAdmin[User]):
+class UserAdmin(AccessPageMixin, AccessActionsMixin, NotesMixin, RolesPageMixin, ReadOnlyAdmin[User]):
     """Clerk users, tombstones of deleted users, and local operators."""
 
     change_form_template = "admin/accounts/user/change_form.html"
     list_display = ("display_name", "status", "email", "role_names", "created_at")
     list_filter = (StateFilter, RoleFilter, LastEventFilter, ReportFilter)
     search_fields = ("=clerk_id", "^email", "^username", "^name")
-    actions = ("change_roles",)
+    actions = ("change_roles", "ban", "unban", "sign_out")
     fields = (
         *("name", "username", "email", "email_verified_at", "roles", "clerk_id"),
         *("is_active", "banned", "deleted_at", "login", "is_superuser", "last_login"),

@@ -1,5 +1,6 @@
 """Models for users and for state shared with Clerk."""
 
+from accounts.models.access_runs import AccessRun
 from accounts.models.admin_grants import AdminGrant
 from accounts.models.clerk import ClerkRateLimit, EndedSession, MetadataPush
 from accounts.models.flags import Flag
@@ -13,6 +14,7 @@ from accounts.models.request_counts import RequestCount
 from accounts.models.user import User
 
 __all__ = [
+    "AccessRun",
     "AdminGrant",
     "Agreement",
     "ClerkRateLimit",

@@ -31,6 +31,10 @@ class AccessError(Exception):
     """The change was not made. The message is shown to the admin."""
 
 
+class NothingToEndError(AccessError):
+    """The user has no such active session."""
+
+
 _REQUESTS = {
     Change.BAN: api.ban_user,
     Change.UNBAN: api.unban_user,
@@ -83,7 +87,7 @@ def _change_user(user: User, change: Change, reason: str, actor: Actor) -> None:
 def _end(user: User, sessions: list[ClerkSession], change: Change, reason: str, actor: Actor) -> int:
     """End sessions here immediately, and queue jobs that end them in Clerk and are retried."""
     if not sessions:
-        raise AccessError(_("Nothing was changed, because Clerk lists no such active session."))
+        raise NothingToEndError(_("Nothing was changed, because Clerk lists no such active session."))
     now, clerk_id = timezone.now(), str(user.clerk_id)
     end_sessions([ClerkSessionEnded(clerk_id, session.session_id, now) for session in sessions])
     for session in sessions:

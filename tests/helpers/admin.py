@@ -5,6 +5,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import (
+    AccessRun,
     AdminGrant,
     Agreement,
     DataExport,
@@ -58,6 +59,7 @@ def one_of_each() -> int:
     now = timezone.now()
     other = UserFactory.create()
     IdentityConflict.objects.create(pk=PK, user=user, other=other, kind="several", email="olive@example.com")
+    AccessRun.objects.create(pk=PK, change="ban", reason=HOSTILE, requested_by=user, user_ids=[user.pk])
     AdminGrant.objects.create(pk=PK, user=user, requested_by=other, reason=HOSTILE)
     UserNote.objects.create(pk=PK, user=user, author=other, text=HOSTILE)
     Reconciliation.objects.create(
