@@ -1,6 +1,7 @@
 """Values of secret settings never leave the process: in logs, pages, error reports, metrics, the audit log or the admin."""
 
 import base64
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from pytest_django import Settings
 
 from audit.models import AuditLog
 from config import media
-from config.environment import database_config, mailer_config, sentry_dsn
+from config.environment import BASE_DIR, database_config, mailer_config, replica_config, sentry_dsn
 from tests.config.test_startup import ENVIRONMENT
 from tests.helpers.admin import PK, one_of_each
 from tests.helpers.clients import with_password
@@ -39,8 +40,28 @@ CANARIES = {
     "ALERT_URLS": "json://user:canaryalertpassword@127.0.0.1:9/canaryalerttoken",
     "EMAIL_URL": "smtp://user:canarymailpassword@127.0.0.1:9",
     "S3_SECRET_ACCESS_KEY": "canary-s3-secret-0123456789",
+    "DATABASE_REPLICA_URL": "postgresql://user:canaryreplicapassword@127.0.0.1:9/app",
+    "SENTRY_DSN": "http://canarysentrykey@127.0.0.1:{port}/1",
 }
 DATABASE_URL = "postgresql://user:canarydatabasepassword@db/app"
+#: Settings whose names look like secrets, but whose values are public or contain no password. The database's password is in
+#: DATABASE_URL here.
+PUBLIC = {
+    "CLERK_ACCOUNT_PORTAL_URL",
+    "CLERK_API_URL",
+    "CLERK_FRONTEND_API_URL",
+    "CLERK_JWT_KEY",
+    "CLERK_PUBLISHABLE_KEY",
+    "DATABASE_PASSWORD",
+    "DATABASE_URL",
+    "MEDIA_CDN_URL",
+    "S3_ACCESS_KEY_ID",
+    "S3_ENDPOINT_URL",
+    "SENTRY_ISSUES_URL",
+    "SITE_URL",
+    "STATIC_CDN_URL",
+    "SVIX_API_URL",
+}
 #: The parts of these values that must not appear anywhere.
 FORBIDDEN = [
     *(value for name, value in CANARIES.items() if not name.endswith(("_URL", "_URLS"))),
@@ -49,7 +70,15 @@ FORBIDDEN = [
     "canaryalerttoken",
     "canarymailpassword",
     "canarydatabasepassword",
+    "canaryreplicapassword",
+    "canarysentrykey",
 ]
+
+
+def test_every_secret_has_a_canary() -> None:
+    example = (BASE_DIR / ".env.example").read_text().partition("# --- Local mode")[0]
+    names = re.findall(r"^([A-Z0-9_]*(?:KEY|SECRET|PASSWORD|TOKEN|DSN|URLS?)(?:_[A-Z]+)?)=", example, re.MULTILINE)
+    assert set(names) == set(CANARIES) | PUBLIC
 
 
 def assert_clean(text: str, place: str) -> None:
@@ -83,7 +112,7 @@ def site(sentry: Receiver, log: Path, database_url: str) -> Iterator[httpx.Clien
             "S3_BUCKET": "media",
             "S3_ENDPOINT_URL": "http://127.0.0.1:9",
             "S3_ACCESS_KEY_ID": "key",
-            "SENTRY_DSN": f"http://publickey@127.0.0.1:{sentry.port}/1",
+            "SENTRY_DSN": CANARIES["SENTRY_DSN"].format(port=sentry.port),
             "MEDIA_ROOT": str(log.parent),
             "BIND": f"127.0.0.1:{port}",
             "PORT": str(port),
@@ -122,7 +151,8 @@ def test_logs_pages_metrics_and_sentry_contain_no_secret(site: httpx.Client, log
     assert "/fails/" in log.read_text()
     assert_clean(log.read_text(), "log")
     assert sentry.bodies
-    assert_clean("".join(sentry.bodies), "Sentry")
+    # Reports contain the key of the project that receives them.
+    assert_clean("".join(sentry.bodies).replace("canarysentrykey", ""), "Sentry")
 
 
 # --- The admin, the audit log and error reports ---
@@ -139,6 +169,8 @@ def planted(settings: Settings) -> Settings:
     settings.METRICS_TOKEN = CANARIES["METRICS_TOKEN"]
     settings.ALERT_URLS = [CANARIES["ALERT_URLS"]]
     settings.EMAIL_URL = CANARIES["EMAIL_URL"]
+    settings.SENTRY_DSN = CANARIES["SENTRY_DSN"]
+    settings.DATABASE_REPLICA_URL = CANARIES["DATABASE_REPLICA_URL"]
     return settings
 
 
@@ -178,6 +210,8 @@ def test_messages_about_settings_contain_no_secret(planted: Settings, monkeypatc
     malformed: list[Any] = [
         lambda: database_config("mysql://user:canarydatabasepassword@db/app", pool_size=1),
         lambda: database_config("postgresql://user:canarydatabasepassword@db:port/app", pool_size=1),
+        lambda: replica_config("mysql://user:canaryreplicapassword@db/app", pool_size=1),
+        lambda: replica_config("postgresql://user:canaryreplicapassword@db:port/app", pool_size=1),
         lambda: database_config("postgresql://user:canarydatabasepassword@db/app", pool_size=1, password="x"),
         lambda: mailer_config("pigeon://user:canarymailpassword@host"),
         sentry_dsn,
