@@ -28,6 +28,7 @@ RECONNECT_TIMEOUT_S = 3
 PREPARE_THRESHOLD = 5
 TRUE_WORDS, FALSE_WORDS = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 CONTACT_URI = re.compile(r"mailto:[^\s@]+@[^\s@]+|https://\S+|tel:\+?[0-9-]+")
+LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 FRACTION = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
 #: A host name with a top-level domain. IP addresses and "localhost" are useless in an email.
 LINKED_HOST = re.compile(r"\.[a-z][a-z0-9-]*(:\d+)?$", re.ASCII)
@@ -91,6 +92,14 @@ def contact_uris(name: str) -> list[str]:
                 f"{name} must contain email addresses or URLs such as https://example.com/report, not {uri!r}."
             )
     return uris
+
+
+def language_tags(name: str, default: list[str]) -> list[str]:
+    tags = comma_separated(name, default)
+    for tag in tags:
+        if not LANGUAGE_TAG.fullmatch(tag):
+            raise ImproperlyConfigured(f"{name} must contain language tags such as en or pt-BR, not {tag!r}.")
+    return tags
 
 
 def choice(name: str, options: tuple[str, ...], default: str) -> str:

@@ -12,10 +12,11 @@ from config.logs.streams import print_json_lines
 print_json_lines()
 
 try:
-    from config.environment import boolean, env, integer, log_format
+    from config.environment import boolean, integer, log_format
+    from config.server.address import bind_address
 
     # Local mode is never reachable from other machines, so it ignores BIND.
-    bind = f"127.0.0.1:{integer('PORT', 8000)}" if boolean("LOCAL_MODE") else env.str("BIND", "") or "127.0.0.1:8000"
+    bind = f"127.0.0.1:{integer('PORT', 8000)}" if boolean("LOCAL_MODE") else bind_address()
     workers = integer("WEB_CONCURRENCY", 2, minimum=1)
     logs_json = log_format() == "json"
 except ImproperlyConfigured as error:

@@ -22,6 +22,7 @@ from config.environment import (
     fraction,
     header,
     integer,
+    language_tags,
     log_format,
     mailer_config,
     otlp_endpoint,
@@ -370,7 +371,7 @@ DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="") or "Buildapp
 ADMIN_APPROVAL = boolean("ADMIN_APPROVAL")
 SECURITY_CONTACT = contact_uris("SECURITY_CONTACT")
 #: Languages in which reports are understood.
-SECURITY_LANGUAGES = comma_separated("SECURITY_LANGUAGES", ["en"])
+SECURITY_LANGUAGES = language_tags("SECURITY_LANGUAGES", ["en"])
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
 
