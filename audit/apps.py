@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-from core.db import timeouts
+from core.db import indexes, timeouts  # noqa: F401  # importing indexes registers its check
 from core.personal_data import register
 
 

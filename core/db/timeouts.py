@@ -59,7 +59,7 @@ def missing_timeouts() -> list[str]:
 def repair_hint(missing: list[str]) -> str:
     return (
         "Run manage.py migrate as the same database role and with a direct connection, or execute "
-        f"“{_alter_role('default', missing)}”. Then make the pooler reconnect (RECONNECT in PgBouncer's console)."
+        f"“{_alter_role('default', missing)}”. Then restart the pooler, so that it opens new sessions."
     )
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
@@ -17,6 +18,7 @@ from config import views
 from config.database import close_pools
 from tests.helpers.clients import PAGE, signed_in
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
+from tests.helpers.webhooks import WebhookClient, person
 
 HEALTHZ, READYZ = "/healthz", "/readyz"
 
@@ -127,6 +129,17 @@ def test_process_is_not_ready_while_migrations_are_pending(client: Client) -> No
         assert get(client, READYZ) == (503, {"status": "migrations_pending"})
     newest.save(force_insert=True)
     assert get(client, READYZ) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
+def test_process_is_ready_with_the_database_of_a_newer_version(client: Client) -> None:
+    """The previous version serves while the next one is rolled out or back, and its `migrate` changes nothing."""
+    MigrationRecorder.Migration.objects.create(app="audit", name="9999_next_version")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE accounts_user ADD COLUMN of_the_next_version text NOT NULL DEFAULT ''")
+    assert get(client, READYZ) == (200, {"status": "ok"})
+    call_command("migrate", "--check", verbosity=0)
+    assert WebhookClient().created(person(roles=["BUILDER"])) == "processed"
 
 
 @pytest.mark.django_db
