@@ -96,6 +96,7 @@ def test_malformed_setting_stops_the_process_with_one_sentence(
 
 #: A wrong value of each setting that is read when the settings are loaded.
 MALFORMED = {
+    "ADMIN_APPROVAL": "treu",
     "ALERT_CHECK_CRON": "x",
     "ALERT_RESOLVE_AFTER_S": "x",
     "AUDIT_SEAL_CRON": "x",

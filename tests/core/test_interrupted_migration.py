@@ -18,8 +18,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def apply(*operations: Operation, atomic: bool) -> None:
-    migration = migrations.Migration("interrupted", "profiles")
-    migration.operations, migration.atomic = list(operations), atomic
+    attributes = {"operations": list(operations), "atomic": atomic}
+    migration: migrations.Migration = type("Migration", (migrations.Migration,), attributes)("interrupted", "profiles")
     state = MigrationLoader(connection).project_state()
     with connection.schema_editor(atomic=atomic) as editor:
         migration.apply(state, editor)

@@ -23,10 +23,20 @@ SETTINGS = {
     line.partition("=")[0].lstrip("#") for line in (BASE_DIR / ".env.example").read_text().splitlines() if "=" in line
 }
 #: Variables of other programs.
-OTHER_VARIABLES = {"ARGS", "DATA_DIR", "PORT", "SOURCE_DATE_EPOCH", "COMPOSE_PROFILES", "WEB_HOSTS", "EnvironmentFile"}
+OTHER_VARIABLES = {
+    "ARGS",
+    "DATA_DIR",
+    "PORT",
+    "SOURCE_DATE_EPOCH",
+    "COMPOSE_PROFILES",
+    "WEB_HOSTS",
+    "EnvironmentFile",
+    "BASE",
+}
 #: Programs in the pages that this machine may not have.
 OTHER_PROGRAMS = {
     "cd",
+    "until",
     "docker",
     "kubectl",
     "adduser",

@@ -1,7 +1,10 @@
 """The proxy configurations in deploy/ work with the application as it is configured in production."""
 
 import http.client
+import re
+import shlex
 import socket
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.config.test_startup import ENVIRONMENT
+from tests.deploy.pages import FOLDER, lines
 from tests.helpers.servers import proxies
 from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, free_port, gunicorn
 from tests.helpers.servers.proxies import HOST, Proxy
@@ -87,6 +91,36 @@ def test_page_is_served_without_a_redirect_loop(proxy: Proxy) -> None:
 def test_webhook_without_signature_reaches_the_application(proxy: Proxy) -> None:
     status, _, body = send(proxy, "POST", "/api/webhooks/clerk", b"{}", Content_Type="application/json")
     assert (status, body) == (400, b'{"error": "missing_headers"}')
+
+
+def test_commands_of_the_page_show_what_it_promises(proxy: Proxy, tmp_path: Path) -> None:
+    ports = ((80, proxy.http_port), (443, proxy.https_port))
+    to_proxy = [word for port, own in ports for word in ("--connect-to", f":{port}:127.0.0.1:{own}")]
+    certificates = tmp_path / "certificates.pem"
+    certificates.write_text("".join(map(ssl.DER_cert_to_PEM_cert, proxy.context.get_ca_certs(binary_form=True))))
+    first, second, third = (
+        subprocess.run(
+            [*shlex.split(line), *to_proxy, "--noproxy", "*", "--cacert", str(certificates)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for line in lines(FOLDER / "proxy.md")
+        if line.startswith("curl ")
+    )
+    assert re.match(r"HTTP/\S+ 30[18]\b", first)
+    assert re.search(r"^location: https://profiles\.example\.com/\s*$", first, re.MULTILINE | re.IGNORECASE)
+    assert re.match(r"HTTP/\S+ 200\b", second)
+    assert third == '{"error": "missing_headers"}'
+
+
+def test_rolling_restart_waits_until_the_web_host_is_ready(upstream: str) -> None:
+    [line] = [line for line in lines(FOLDER / "many_hosts.md") if line.startswith("until ")]
+    command = ["/bin/sh", "-c", line.replace("127.0.0.1:8000", upstream)]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 0
+    stopped = ["timeout", "3", "/bin/sh", "-c", line.replace("127.0.0.1:8000", f"127.0.0.1:{free_port()}")]
+    assert subprocess.run(stopped, check=False, timeout=60).returncode == 124  # it still waits
 
 
 def test_large_upload_reaches_the_form_and_larger_bodies_do_not(proxy: Proxy) -> None:

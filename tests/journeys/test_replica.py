@@ -99,6 +99,18 @@ def test_primary_knows_the_replica_by_the_documented_name(site: Site) -> None:
     assert [row[0] for row in names] == ["replica_1"]
 
 
+def test_commits_wait_for_the_replica_if_replication_is_synchronous(site: Site) -> None:
+    with psycopg.connect(site.primary.url, autocommit=True) as connection:
+        try:
+            connection.execute(documented("names = '*'"))
+            connection.execute(documented("pg_reload_conf"))
+            states = "SELECT sync_state FROM pg_stat_replication"
+            wait_until(lambda: connection.execute(states).fetchone() == ("sync",), "replication is not synchronous")
+        finally:
+            connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            connection.execute("SELECT pg_reload_conf()")
+
+
 def test_new_page_is_visible_before_it_is_replicated(site: Site) -> None:
     site.execute_on_replica("SELECT pg_wal_replay_pause()")
     try:

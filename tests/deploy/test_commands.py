@@ -1,0 +1,299 @@
+"""Every command in README.md and docs/deploy is run by a test, or there is a reason why a test cannot run it."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+from django.core.management import get_commands, load_command_class
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from config.environment import BASE_DIR
+from tests.deploy.pages import FOLDER, PAGES, blocks, documented, lines
+from tests.deploy.test_write_environment import parse
+from tests.helpers.servers import pgbouncer, proxies
+from tests.helpers.servers.processes import free_port, wait_until
+from tests.helpers.servers.proxies import binary
+
+HERE = "deploy/test_commands.py::"
+#: The start of a command, or a part of it, and the test that runs it.
+RUN = {
+    r"run --rm setup": "deploy/test_write_environment.py::test_site_starts_with_the_written_file",
+    r"^python3 deploy/write_environment": HERE + "test_settings_are_written_as_on_the_page",
+    r"collectstatic": "deploy/test_pages.py::test_static_files_are_collected_without_settings",
+    r"manage\.py ": HERE + "test_arguments_of_management_commands_are_valid",
+    r"^cp deploy/systemd|^systemctl enable": HERE + "test_units_are_installed_and_enabled",
+    r"^install |^mkdir -p|^printf": HERE + "test_files_are_installed",
+    r"createdb|ALTER DATABASE|pg_dump|pg_restore": "deploy/test_dump.py::"
+    "test_dump_is_restored_and_the_audit_log_matches_its_seals",
+    r"createuser": HERE + "test_role_is_created",
+    r"^rclone [^ ]+ .*backup:": "deploy/test_dump.py::test_deleted_images_are_kept_and_restored",
+    r"^rclone copy .* cdn:": HERE + "test_static_files_are_copied_to_a_cdn",
+    r"^runuser -u postgres -- pgbackrest": "deploy/test_backup.py::test_backups_are_made_on_every_day_of_the_week",
+    r"^runuser -u postgres -- pg_basebackup": "journeys/test_replica.py::"
+    "test_primary_knows_the_replica_by_the_documented_name",
+    r"^gunicorn ": "config/test_startup.py::test_process_reports_every_dangerous_setting_and_exits",
+    r"^sed .*nginx|^nginx -t": HERE + "test_nginx_accepts_the_configuration_of_the_page",
+    r"^sed .*Caddyfile": HERE + "test_caddy_accepts_the_configuration_of_the_page",
+    r"^sed .*pgbouncer": HERE + "test_pooler_starts_with_the_configuration_of_the_page",
+    r"^curl ": "deploy/test_proxies.py::test_commands_of_the_page_show_what_it_promises",
+    r"^until ": "deploy/test_proxies.py::test_rolling_restart_waits_until_the_web_host_is_ready",
+    r"create secret": HERE + "test_secret_contains_the_environment_file",
+    r"apply -k": HERE + "test_kustomization_uses_the_image_of_the_page",
+    r"^[A-Z_]+_FILE=\S+$": "config/test_secret_files.py::test_value_is_read_from_the_file_without_white_space",
+}
+#: Commands that only the checks of deploy/test_pages.py cover, and why no test can run them.
+NOT_RUN = {
+    r"^docker |^buildah ": "They need a container engine. `make image` builds the image and runs it.",
+    r"^kubectl (apply -f|delete|.* (wait|exec|rollout|delete) )": "They need a cluster. The manifests match the schema.",
+    r"^systemctl (start|stop|restart|reload|daemon-reload)": "systemd does not run in the tests. The units exist.",
+    r"^systemd-run": "systemd does not run in the tests.",
+    r"^(apt-get|adduser|certbot|chown|rm|runuser -u postgres -- rm) ": "They change the machine.",
+    r"^(git|cd|sleep) ": "They need no test.",
+    r"^(python3 -m venv|\.venv/bin/pip install)": "They need the network. `make image` installs the same requirements.",
+}
+
+
+def test_every_command_is_run_by_a_test_or_has_a_reason() -> None:
+    known = [line for page in PAGES for line in lines(page)]
+    assert [line for line in known if not any(re.search(pattern, line) for pattern in (RUN | NOT_RUN))] == []
+    assert [pattern for pattern in (RUN | NOT_RUN) if not any(re.search(pattern, line) for line in known)] == []
+
+
+@pytest.mark.parametrize("name", sorted(set(RUN.values())))
+def test_test_of_a_command_exists(name: str) -> None:
+    file, _, function = name.partition("::")
+    assert f"def {function}(" in (BASE_DIR / "tests" / file).read_text()
+
+
+def test_every_statement_is_run_by_a_test() -> None:
+    """documented() in tests.helpers.servers.replica runs those of replica.md, and deploy/test_pages.py those of secrets.md."""
+    assert {page.stem for page in PAGES if blocks(page, "sql")} == {"replica", "secrets"}
+
+
+def shell(line: str, folder: Path, **environ: str) -> str:
+    """Run a line of a page in the checkout, and return its output."""
+    command = ["/bin/sh", "-ec", line]
+    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "HOME": str(folder)} | environ
+    done = subprocess.run(
+        command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def to_folder(line: str, folder: Path) -> str:
+    """Return a line that writes into a folder instead of /etc."""
+    return re.sub(r"(?<=[ >])/etc/", f"{folder}/etc/", line)
+
+
+# --- Settings and commands of the application ---
+
+
+@pytest.mark.parametrize("page", ("one_host", "kubernetes"))
+def test_settings_are_written_as_on_the_page(page: str, tmp_path: Path) -> None:
+    path = tmp_path / "environment"
+    line = documented(page, "write_environment.py").replace("/etc/buildappswith/environment", str(path))
+    shell(line.replace("python3", shlex.quote(sys.executable)), tmp_path, ENVIRONMENT_FILE=str(path))
+    values = parse(path)
+    assert values["SITE_URL"] == "https://profiles.example.com"
+    if page == "one_host":
+        assert (values["DATABASE_URL"], values["DATABASE_PASSWORD"]) == (
+            "postgresql://buildappswith@/buildappswith?host=/run/postgresql",
+            "",
+        )
+
+
+def management_commands() -> Iterator[list[str]]:
+    for page in PAGES:
+        for text in re.findall(r"```.*?```|`[^`]+`", page.read_text(), re.DOTALL):
+            for words in re.findall(r"manage\.py ([a-z_]+[^\n`<]*)", text):
+                yield shlex.split(words)
+
+
+def test_arguments_of_management_commands_are_valid() -> None:
+    found = list(management_commands())
+    assert len(found) > 15
+    for name, *arguments in found:
+        command = load_command_class(get_commands()[name], name)
+        command.create_parser("manage.py", name).parse_args(arguments)
+
+
+# --- systemd and files ---
+
+
+@pytest.mark.parametrize("page", ("one_host", "backup"))
+def test_units_are_installed_and_enabled(page: str, tmp_path: Path) -> None:
+    folder = tmp_path / "etc" / "systemd" / "system"
+    folder.mkdir(parents=True)
+    for line in lines(FOLDER / f"{page}.md"):
+        if line.startswith("cp deploy/systemd"):
+            shell(to_folder(line, tmp_path), tmp_path)
+    units = shlex.split(documented(page, "systemctl enable").partition("--now ")[2])
+    binary("systemctl")
+    shell(f"systemctl --root={shlex.quote(str(tmp_path))} enable {shlex.join(units)}", tmp_path)
+    enabled = {path.name for path in folder.glob("*.wants/*")}
+    # Other units start the migrations.
+    assert {unit if "." in unit else f"{unit}.service" for unit in units} - enabled <= {"buildappswith-migrate.service"}
+
+
+def test_files_are_installed(tmp_path: Path) -> None:
+    """`install` and `mkdir` find their sources, and the folders of their targets exist in Debian or are created."""
+    for folder in ("pgbouncer", "postgresql/17/main/conf.d", "systemd/system"):
+        (tmp_path / "etc" / folder).mkdir(parents=True)
+    found = [line for page in PAGES for line in lines(page) if line.startswith(("install ", "mkdir -p", "printf "))]
+    for line in sorted(found, key=lambda line: line.startswith("printf")):
+        shell(re.sub(r"-[og] postgres", "", to_folder(line, tmp_path)), tmp_path)
+    dropin = tmp_path / "etc/systemd/system/caddy.service.d/site.conf"
+    assert dropin.read_text() == "[Service]\nEnvironment=SITE_URL=https://people.example.org\n"
+    assert (tmp_path / "etc/pgbackrest.conf").stat().st_mode & 0o777 == 0o640
+
+
+def test_static_files_are_copied_to_a_cdn(tmp_path: Path) -> None:
+    (tmp_path / "css").mkdir()
+    (tmp_path / "css" / "base.1a2b.css").touch()
+    line = documented("many_hosts", "cdn:").replace("/opt/buildappswith/staticfiles", shlex.quote(str(tmp_path)))
+    binary("rclone")
+    store = tmp_path / "store"
+    store.mkdir()
+    shell(line, tmp_path, RCLONE_CONFIG_CDN_TYPE="alias", RCLONE_CONFIG_CDN_REMOTE=str(store))
+    assert (store / "static" / "static" / "css" / "base.1a2b.css").exists()
+
+
+# --- Proxies ---
+
+
+def test_nginx_accepts_the_configuration_of_the_page(tmp_path: Path) -> None:
+    site = tmp_path / "site.conf"
+    shell(
+        documented("proxy", "nginx/buildappswith.conf").partition(" > ")[0] + f" > {shlex.quote(str(site))}", tmp_path
+    )
+    text = site.read_text()
+    assert "profiles.example.com" not in re.sub(r"#.*", "", text)
+    proxies.certificate(tmp_path, "people.example.org")
+    text = re.sub(r"listen (80|443)\b", lambda match: f"listen 127.0.0.1:{free_port()}", text)
+    site.write_text(text.replace("/etc/letsencrypt/live/people.example.org", str(tmp_path)))
+    main = tmp_path / "nginx.conf"
+    main.write_text(proxies.NGINX_MAIN.format(user=""))
+    done = subprocess.run(proxies.nginx_command(tmp_path, main, "-t"), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_folder_of_certbot_is_served() -> None:
+    folder = documented("proxy", "certbot certonly").partition("--webroot-path ")[2].split()[0]
+    assert f"root {folder};" in proxies.NGINX_SITE.read_text()
+
+
+def test_caddy_accepts_the_configuration_of_the_page(tmp_path: Path) -> None:
+    if proxies.caddy_buffer_option() != "buffer_requests":
+        pytest.skip("The command is for Caddy 2.6.")
+    path = shlex.quote(str(tmp_path / "Caddyfile"))
+    shell(documented("proxy", "caddy/Caddyfile").partition(" > ")[0] + f" > {path}", tmp_path)
+    shell(f"caddy validate --adapter caddyfile --config {path}", tmp_path, SITE_URL="https://people.example.org")
+
+
+# --- Database ---
+
+
+@pytest.fixture
+def role(database_url: str) -> Iterator[None]:
+    yield
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("DROP ROLE IF EXISTS buildappswith")
+
+
+@pytest.mark.usefixtures("role")
+def test_role_is_created(database_url: str, tmp_path: Path) -> None:
+    found = shutil.which("createuser", path=f"{os.environ['PATH']}:/usr/lib/postgresql/15/bin")
+    if found is None:
+        pytest.skip("createuser is not installed (Debian: apt-get install postgresql-15).")
+    parts = conninfo_to_dict(database_url)
+    environ = {"PGHOST": str(parts["host"]), "PGUSER": str(parts["user"]), "PGDATABASE": str(parts["dbname"])}
+    line = documented("one_host", "createuser").partition("-- ")[2]
+    shell(f"{Path(found).parent}/{line}", tmp_path, **environ)
+    with psycopg.connect(database_url) as session:
+        options = "SELECT rolcanlogin, rolsuper FROM pg_roles WHERE rolname = 'buildappswith'"
+        assert session.execute(options).fetchone() == (True, False)
+
+
+@pytest.mark.usefixtures("role")
+def test_pooler_starts_with_the_configuration_of_the_page(database_url: str, tmp_path: Path) -> None:
+    """PgBouncer authenticates the role with the file of the page, and logs in to PostgreSQL with its password."""
+    parts = conninfo_to_dict(database_url)
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("CREATE ROLE buildappswith LOGIN PASSWORD 'password'")
+    folder, port = tmp_path / "pgbouncer", free_port()
+    folder.mkdir()
+    line = documented("pooler", "pgbouncer.ini").partition(" > ")[0]
+    text = shell(line, tmp_path).replace("/etc/pgbouncer/", f"{folder}/")
+    server = f"host={parts['host']} port={parts.get('port') or 5432} dbname={parts['dbname']}"
+    text = text.replace("host=127.0.0.1 port=5432 dbname=buildappswith", server).replace("6432", str(port))
+    if _pgbouncer_version() < (1, 21):
+        text = re.sub(r"^max_prepared_statements.*\n", "", text, flags=re.MULTILINE)
+    if os.geteuid() == 0:
+        text += "user = nobody\n"
+        for path in (tmp_path.parent.parent, tmp_path.parent, tmp_path, folder):
+            path.chmod(0o755)
+    [users] = re.findall(r"Enter the line `(.*?)` in `/etc/pgbouncer/userlist.txt`", (FOLDER / "pooler.md").read_text())
+    (folder / "userlist.txt").write_text(f"{users}\n")
+    (folder / "pgbouncer.ini").write_text(text)
+    url = make_conninfo(host="127.0.0.1", port=port, user="buildappswith", dbname="buildappswith")
+    with subprocess.Popen([pgbouncer.binary(), folder / "pgbouncer.ini"], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_until(lambda: _answers(url), "PgBouncer did not start")
+            with pytest.raises(psycopg.OperationalError):
+                psycopg.connect(make_conninfo(url, password="wrong"), connect_timeout=5)
+        finally:
+            process.terminate()
+
+
+def _pgbouncer_version() -> tuple[int, ...]:
+    shown = subprocess.run([pgbouncer.binary(), "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(number) for number in re.findall(r"\d+", shown)[:2])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with psycopg.connect(make_conninfo(url, password="password"), connect_timeout=5) as session:
+            return session.execute("SELECT current_user").fetchone() == ("buildappswith",)
+    except psycopg.OperationalError:
+        return False
+
+
+# --- Kubernetes ---
+
+
+def test_secret_contains_the_environment_file(tmp_path: Path) -> None:
+    binary("kubectl")
+    (tmp_path / ".env").write_text("SECRET_KEY=mine\n")
+    line = documented("kubernetes", "create secret").replace("deploy/.env", shlex.quote(str(tmp_path / ".env")))
+    secret = yaml.safe_load(shell(f"{line} --dry-run=client --output=json", tmp_path))
+    [web] = [
+        each
+        for each in yaml.safe_load_all((BASE_DIR / "deploy/kubernetes/web.yaml").read_text())
+        if each["kind"] == "Deployment"
+    ]
+    pod = web["spec"]["template"]["spec"]
+    assert pod["volumes"][0]["secret"]["secretName"] == secret["metadata"]["name"]
+    assert {mount.get("subPath") for mount in pod["containers"][0]["volumeMounts"]} >= set(secret["data"])
+
+
+def test_kustomization_uses_the_image_of_the_page(tmp_path: Path) -> None:
+    binary("kubectl")
+    pushed = documented("kubernetes", "docker push").split()[-1]
+    rendered = shell(documented("kubernetes", "apply -k").replace("apply -k", "kustomize"), tmp_path)
+    manifests = [
+        *yaml.safe_load_all(rendered),
+        *yaml.safe_load_all((BASE_DIR / "deploy/kubernetes/migrate.yaml").read_text()),
+    ]
+    pods = [spec for each in manifests if (spec := each.get("spec", {}).get("template", {}).get("spec"))]
+    assert len(pods) == 3
+    assert {container["image"] for pod in pods for container in pod["containers"]} == {pushed}
+    assert {each["metadata"].get("namespace", "buildappswith") for each in manifests} == {"buildappswith"}
