@@ -12,6 +12,7 @@ from accounts.models import (
     DataExport,
     EndedSession,
     IdentityConflict,
+    ImportedAccount,
     MetadataPush,
     PreservedForm,
     User,
@@ -29,6 +30,7 @@ COVERED = (
     DataExport,
     AdminGrant,
     UserNote,
+    ImportedAccount,
     Agreement,
 )
 #: States in which an admin decided that both accounts belong to the same person.
@@ -63,6 +65,7 @@ def export(user: User) -> PersonalData:
                 .order_by("agreed_at", "pk")
                 .values("agreed_at", "source", document=F("version__document"), number=F("version__number"))
             ),
+            "imports": export_rows(ImportedAccount.objects.filter(user=user), exclude={"id", "run_id", "user_id"}),
             "exports": export_rows(DataExport.objects.filter(user=user), exclude={"archive"}),
         }
     )
@@ -86,6 +89,7 @@ def erase(user: User) -> None:
     UserNote.objects.filter(user=user).delete()
     AdminGrant.objects.filter(user=user).update(reason="", decision_reason="")
     Agreement.objects.filter(user=user).delete()
+    ImportedAccount.objects.filter(user=user).delete()
     MetadataPush.objects.filter(user=user).update(last_error="")
     conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))
     conflicts.update(email="", evidence={}, note="")

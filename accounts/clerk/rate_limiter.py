@@ -23,6 +23,8 @@ from accounts.models import ClerkRateLimit
 WINDOW_S = 10.0
 #: Requests per window for production instances, development instances, and one user's metadata.
 MAX_PRODUCTION_REQUESTS, MAX_DEVELOPMENT_REQUESTS, MAX_METADATA_REQUESTS = 1000, 100, 10
+#: Invitations have a limit of their own, per hour.
+MAX_INVITATIONS, INVITATION_WINDOW_S = 100, 3600.0
 #: Fraction of a window's requests that may be sent at once. The rest are spread out, so that no window exceeds the
 #: limit.
 BURST = 0.1
@@ -35,6 +37,7 @@ PROBE_S = 15.0
 INSTANCE = "instance"
 #: The circuit for the Frontend API. See accounts.clerk.outage.
 FRONTEND = "frontend"
+INVITATIONS = "invitations"
 
 _ACQUIRE = """
 INSERT INTO accounts_clerkratelimit AS bucket (name, next_slot_at, failures)
@@ -85,7 +88,7 @@ def acquire(name: str = INSTANCE, *, max_wait_s: float) -> Permit | None:
     """Wait for a permit and return it. Return None if the circuit is open or the wait would exceed `max_wait_s`.
 
     Args:
-        name: `INSTANCE`, or the Clerk ID of the user whose metadata will be written.
+        name: `INSTANCE`, `INVITATIONS`, or the Clerk ID of the user whose metadata will be written.
 
     Raises:
         RuntimeError: called inside a transaction. The row lock would then block all other processes.
@@ -144,7 +147,7 @@ def delete_idle() -> int:
 
 def requests_per_window(name: str) -> int:
     if name != INSTANCE:
-        return MAX_METADATA_REQUESTS
+        return MAX_INVITATIONS if name == INVITATIONS else MAX_METADATA_REQUESTS
     is_production = settings.CLERK_SECRET_KEY.startswith("sk_live_")
     return MAX_PRODUCTION_REQUESTS if is_production else MAX_DEVELOPMENT_REQUESTS
 
@@ -159,12 +162,13 @@ def _acquire(name: str, max_wait_s: float) -> tuple[float, int, bool, int] | Non
     """Reserve the next slot. Return the seconds until the slot, and the values of a permit."""
     limit = requests_per_window(name)
     burst = max(1, round(limit * BURST))
+    interval = timedelta(seconds=(INVITATION_WINDOW_S if name == INVITATIONS else WINDOW_S) / (limit - burst))
     values: dict[str, Any] = {
         "name": name,
         "threshold": FAILURE_THRESHOLD,
         "probe": timedelta(seconds=PROBE_S),
-        "interval": timedelta(seconds=WINDOW_S / (limit - burst)),
-        "burst": timedelta(seconds=WINDOW_S / (limit - burst) * (burst - 1)),
+        "interval": interval,
+        "burst": interval * (burst - 1),
         "max_wait": timedelta(seconds=max_wait_s),
     }
     with transaction.atomic(durable=True), connection.cursor() as cursor:

@@ -5,6 +5,7 @@ from accounts.models.admin_grants import AdminGrant
 from accounts.models.clerk import ClerkRateLimit, EndedSession, MetadataPush
 from accounts.models.flags import Flag
 from accounts.models.identity import IdentityConflict
+from accounts.models.imports import ImportedAccount, UserImport
 from accounts.models.legal import Agreement, LegalVersion
 from accounts.models.notes import UserNote
 from accounts.models.preserved_forms import PreservedForm
@@ -22,11 +23,13 @@ __all__ = [
     "EndedSession",
     "Flag",
     "IdentityConflict",
+    "ImportedAccount",
     "LegalVersion",
     "MetadataPush",
     "PreservedForm",
     "Reconciliation",
     "RequestCount",
     "User",
+    "UserImport",
     "UserNote",
 ]

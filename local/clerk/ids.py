@@ -22,6 +22,10 @@ def new_client_id() -> str:
     return new_id("client")
 
 
+def new_invitation_id() -> str:
+    return new_id("inv")
+
+
 def new_mail_id() -> str:
     return new_id("ema")
 

@@ -7,7 +7,15 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from local.clerk.ids import new_client_id, new_dev_browser, new_mail_id, new_message_id, new_session_id, new_user_id
+from local.clerk.ids import (
+    new_client_id,
+    new_dev_browser,
+    new_invitation_id,
+    new_mail_id,
+    new_message_id,
+    new_session_id,
+    new_user_id,
+)
 
 
 def now_ms() -> int:
@@ -110,6 +118,23 @@ class Mail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} is your verification code"
+
+
+class Invitation(models.Model):
+    """An invitation by email, which the Backend API created."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        ACCEPTED = "accepted"
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_invitation_id)
+    address = models.CharField(max_length=254, db_index=True)
+    public_metadata = models.JSONField(default=dict)
+    status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
+    created_ms = models.BigIntegerField(default=now_ms)
+
+    def __str__(self) -> str:
+        return self.id
 
 
 class MessageQuerySet(models.QuerySet["Message"]):

@@ -1,6 +1,7 @@
 from django.urls import path, re_path
 
 from local.clerk import control_api
+from local.clerk.backend_api import invitations
 from local.clerk.backend_api import views as backend_api
 from local.clerk.frontend_api import views as frontend_api
 from local.clerk.pages import profile, sessions, views
@@ -44,6 +45,7 @@ urlpatterns = [
     path("v1/users/<str:user_id>/metadata", backend_api.user_metadata),
     re_path(r"^v1/users/(?P<user_id>[^/]+)/(?P<verb>ban|unban)$", backend_api.user_ban),
     re_path(r"^v1/users/(?P<user_id>[^/]+)/(?P<verb>lock|unlock)$", backend_api.user_lock),
+    path("v1/invitations", invitations.create),
     path("v1/sessions", backend_api.session_list),
     path("v1/sessions/<str:session_id>", backend_api.session),
     path("v1/sessions/<str:session_id>/revoke", backend_api.session_revoke),

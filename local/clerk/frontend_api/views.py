@@ -92,6 +92,7 @@ def sign_ups(request: HttpRequest) -> HttpResponse:
     user = apply_data(User(), read_body(request))
     if any(email_addresses.is_taken(email["address"]) for email in user.emails):
         return error_response(422, "form_identifier_exists", "That email address is taken. Please try another.")
+    users.accept_invitations(user)
     users.create(user, actor(request))
     return _signed_in(request, user)
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.local.clerk.conftest import NO_FAULTS
 from tests.local.clerk.standin import Endpoint, StandIn
+from tests.local.clerk.test_sessions import Visitor
 
 API_KEY = "sk_test_of_the_stand_in"
 
@@ -45,6 +46,28 @@ def code(response: httpx.Response) -> tuple[int, str]:
     body = response.json()
     assert len(body["clerk_trace_id"]) == 32
     return response.status_code, body["errors"][0]["code"]
+
+
+class TestInvitations:
+    def invite(self, clerk: StandIn, email: str, **values: Any) -> httpx.Response:
+        return request(clerk, "POST", "/v1/invitations", {"email_address": email, **values})
+
+    def test_pending_invitation_and_known_address_are_rejected(self, clerk: StandIn, endpoint: Endpoint) -> None:
+        response = self.invite(clerk, "inga@example.com", public_metadata={"roles": ["BUILDER"]})
+        assert (response.status_code, response.json()["status"]) == (200, "pending")
+        assert code(self.invite(clerk, "Inga@example.com")) == (400, "duplicate_record")
+        clerk.create(email="known@example.com")
+        assert code(self.invite(clerk, "known@example.com")) == (422, "form_identifier_exists")
+        assert code(self.invite(clerk, "nobody")) == (422, "form_param_format_invalid")
+        assert self.invite(clerk, "inga@example.com", ignore_existing=True).status_code == 200
+
+    def test_metadata_is_given_to_the_user_who_signs_up(self, clerk: StandIn, endpoint: Endpoint) -> None:
+        self.invite(clerk, "ingo@example.com", public_metadata={"roles": ["BUILDER"]})
+        status, _, _ = Visitor(clerk).request("POST", "/v1/client/sign_ups", {"email": "Ingo@example.com"})
+        assert status == 200
+        [user] = request(clerk, "GET", "/v1/users?email_address=ingo@example.com").json()
+        assert user["public_metadata"] == {"roles": ["BUILDER"]}
+        assert code(self.invite(clerk, "ingo@example.com")) == (422, "form_identifier_exists")
 
 
 class TestMetadata:
