@@ -90,7 +90,10 @@ class TestLinks:
         ("fields", "texts"),
         (
             ({}, ("vera@example.com", "Change email address")),
-            ({"email_verified_at": None}, ("(not verified)", "cannot send or receive messages", "Verify email address")),
+            (
+                {"email_verified_at": None},
+                ("(not verified)", "cannot send or receive messages", "Verify email address"),
+            ),
             ({"email": None, "email_verified_at": None}, ("cannot send or receive messages", "Add email address")),
         ),
     )

@@ -189,3 +189,20 @@ def test_person_whose_session_has_ended_is_sent_to_the_sign_in_page(page: Page, 
     page.route(f"{site.app}/sign-in/**", lambda route: route.fulfill(body="the sign-in page"))
     open_with_https_instance(page, site)
     page.wait_for_url(f"{site.app}/sign-in/?next=/account/security/")
+
+
+def test_change_is_visible_even_if_the_webhook_is_lost(page: Page, site: Site) -> None:
+    """With the profile of the stand-in."""
+    sign_up(page, site, "Lena")
+    expect_signed_in(page, "Lena")
+    page.get_by_role("link", name="Account and security").click()
+    page.get_by_role("link", name="Manage account").click()
+    site.clerk_api("PATCH", "/local/settings", {"lose_percent": 100})
+    try:
+        page.get_by_label("First name").fill("Helena")
+        page.get_by_role("button", name="Save name").click()
+        expect(page.get_by_text("Name saved.")).to_be_visible()
+        page.get_by_role("link", name="Back to Buildappswith").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Helena Browser")
+    finally:
+        site.clerk_api("PATCH", "/local/settings", {"lose_percent": 0})
