@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app
 
+from core.english import counted
 from core.jobs import describe
 from profiles import section_history
 from profiles.contact import emails  # noqa: F401  # registers the job for emails
@@ -38,7 +39,7 @@ def index_due_profiles(timestamp: int) -> None:
 def repair_search_index(timestamp: int) -> None:
     """Recompute every search column each night and repair outdated values."""
     if outdated := indexing.repair_all():
-        log.warning("Repaired the search columns of %d outdated builder profiles.", outdated)
+        log.warning("Repaired the search columns of %s.", counted(outdated, "outdated builder profile"))
 
 
 @app.periodic(cron="42 3 * * *")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.clerk.payloads import SECRET_TYPES
 from accounts.extensions import extensions
@@ -102,4 +103,9 @@ def why_no_payload(event: WebhookEvent, user: User | None) -> str:
     if user and user.erased_at:
         return _("The payload was erased with the personal data of this user.")
     days = settings.PAYLOAD_RETENTION_DAYS
-    return _("The payload was deleted after %d days, because Svix can no longer send the event again.") % days
+    text = ngettext(
+        "The payload was deleted after %d day, because Svix can no longer send the event again.",
+        "The payload was deleted after %d days, because Svix can no longer send the event again.",
+        days,
+    )
+    return text % days

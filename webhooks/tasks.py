@@ -9,6 +9,7 @@ from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Status
 
+from core.english import counted
 from core.jobs import describe
 from webhooks.doctor import jobs as doctor_jobs  # noqa: F401  # registers the job that runs checks
 from webhooks.inbox import secret_counts
@@ -41,7 +42,8 @@ async def recover_jobs_of_lost_workers(timestamp: int) -> None:
         else:
             await manager.finish_job(job, status=Status.FAILED, delete_job=False)
             await sync_to_async(failures.record_lost_worker)(job)
-            log.error("Job %s (%s) was abandoned: its worker was killed %d times.", job.id, job.task_name, job.attempts)
+            times = counted(job.attempts, "time")
+            log.error("Job %s (%s) was given up: its worker was killed %s.", job.id, job.task_name, times)
     await sync_to_async(pruning.delete_earlier_runs)(recover_jobs_of_lost_workers.name)
 
 

@@ -23,6 +23,7 @@ from audit import log as audit_log
 from audit.log import SYSTEM
 from audit.models import AuditLog
 from core.db.statements import insert_if_new, update
+from core.english import counted
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ DEFAULTS: dict[str, Any] = {"validationTier": 1}
 #: Pushing stops after this many consecutive pushes that were each reverted within the window, because another system
 #: then owns the keys.
 MAX_BOUNCES, BOUNCE_WINDOW = 3, timedelta(hours=1)
+ADVICE = "Follow the runbook Changes are not reaching Clerk."
 
 
 def queue_push(user: User) -> None:
@@ -82,10 +84,11 @@ def record_bounce(push: MetadataPush) -> None:
 def stop_push(push: MetadataPush) -> None:
     """Stop pushing because another system keeps changing the values, and log and audit it. Does not save the row."""
     push.state = State.STOPPED
-    push.last_error = f"Another system changed the values after each of {push.bounces} pushes; see the drift runbook."
+    pushes = counted(push.bounces, "push", "pushes")
+    push.last_error = f"Another system changed the values again, {pushes} in a row. {ADVICE}"
     # Log only on commit, because dry runs of events also reach this point and are rolled back.
-    message = "Stopped pushing the metadata of %s: another system keeps changing it. See the drift runbook."
-    transaction.on_commit(partial(log.error, message, push.user.clerk_id))
+    message = "Stopped pushing the metadata of %s: another system keeps changing it. %s"
+    transaction.on_commit(partial(log.error, message, push.user.clerk_id, ADVICE))
     audit_log.record(AuditLog.Action.PUSH_STOPPED, actor=SYSTEM, target=push.user, bounces=push.bounces)
 
 

@@ -27,6 +27,7 @@ from audit import log as audit_log
 from audit.log import SYSTEM
 from audit.models import AuditLog
 from core.db.statements import update
+from core.english import counted
 from core.text import postgres_safe
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,8 @@ def push_due() -> int:
         tried += 1
         failures = failures + 1 if push_user(user_id) is Outcome.FAILED else 0
         if failures == MAX_FAILURES:
-            log.warning("Clerk seems to be unreachable. At least %d pushes are waiting.", len(user_ids) - tried)
+            waiting = counted(len(user_ids) - tried, "push", "pushes")
+            log.warning("Clerk seems to be unreachable. Other waiting changes: at least %s.", waiting)
             break
     return tried
 

@@ -8,6 +8,8 @@ import logging
 import threading
 from collections import Counter
 
+from core.english import counted
+
 log = logging.getLogger(__name__)
 
 INTERVAL_S = 60.0
@@ -53,7 +55,8 @@ class RecordLimiter:
             self._counts, self._limits = Counter(), {}
         for cause, count in sorted(counts.items()):
             if count > limits[cause]:
-                log.warning("%d more log records like these in the last minute: %s", count - limits[cause], cause)
+                dropped = counted(count - limits[cause], "more log record", "more log records")
+                log.warning("%s like these in the last minute: %s", dropped, cause)
 
 
 limiter = RecordLimiter()

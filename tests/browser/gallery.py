@@ -82,7 +82,7 @@ def test_dropped_images_above_the_limit_are_counted(owner: Page, site: Site) -> 
     open_gallery(owner, site, "Twenty")
     drop(owner, *(f"{number}.jpg" for number in range(20)))
     expect(owner.locator("[data-upload]")).to_have_count(12)
-    expect(owner.get_by_text("Only 12 images were added. A project can have up to 12 images.")).to_be_visible()
+    expect(owner.get_by_text("Images added: 12. A project can have up to 12 images.")).to_be_visible()
 
 
 def test_crop_is_drawn_on_the_preview(owner: Page, site: Site) -> None:

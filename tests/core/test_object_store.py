@@ -226,7 +226,7 @@ def test_file_that_cannot_be_copied_does_not_stop_the_run(
         return original(self, name, content)
 
     monkeypatch.setattr(ObjectStore, "_save", fail)
-    with pytest.raises(CommandError, match="1 of 3 files are missing or differ"):
+    with pytest.raises(CommandError, match="1 of 3 files is missing or differs"):
         copy("--to", "bucket")
     assert sorted(store.listdir("removed")[1]) == [f"{'d' * 32}.webp"]
 

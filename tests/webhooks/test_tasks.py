@@ -1,4 +1,4 @@
-"""Jobs of killed workers are requeued, or abandoned and recorded if they keep killing workers."""
+"""Jobs of killed workers are requeued, or given up and recorded if they keep killing workers."""
 
 from types import SimpleNamespace
 from unittest.mock import Mock, create_autospec
@@ -46,14 +46,14 @@ def test_job_of_a_killed_worker_is_requeued(monkeypatch: pytest.MonkeyPatch, cap
     assert caplog.text == ""
 
 
-def test_job_that_repeatedly_kills_workers_is_abandoned_and_recorded(
+def test_job_that_repeatedly_kills_workers_is_given_up_and_recorded(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The job cannot record the problem itself."""
     job = stalled_job(attempts=5)
     manager = run_recovery(monkeypatch, job)
     manager.finish_job.assert_awaited_once_with(job, status=Status.FAILED, delete_job=False)
-    assert "Job 7 (webhooks.replay.bulk.run_replay) was abandoned: its worker was killed 5 times." in caplog.text
+    assert "Job 7 (webhooks.replay.bulk.run_replay) was given up: its worker was killed 5 times." in caplog.text
     failure = JobFailure.objects.get(job_id=7)
     assert str(failure.group) == "WorkerLost in webhooks.replay.bulk.run_replay"
     assert "5 times" in failure.error

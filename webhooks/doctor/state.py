@@ -11,6 +11,7 @@ from accounts.clerk.diagnostics import Finding, skipped
 from accounts.legal import texts
 from accounts.models import ClerkRateLimit, MetadataPush
 from core.db import timeouts
+from core.english import counted
 from webhooks.models import WebhookEvent
 from webhooks.monitoring import rules
 from webhooks.monitoring.health import measure
@@ -33,7 +34,7 @@ def check_breaker() -> Finding:
         text = f"Clerk has refused CLERK_SECRET_KEY since {api.refused_at:%d %b %H:%M} UTC."
         return Finding(text, "Copy CLERK_SECRET_KEY again from Clerk's dashboard, and restart all processes.")
     if api and api.suspended_until and api.suspended_until > now:
-        text = f"Requests are paused until {api.suspended_until:%H:%M:%S} UTC after {api.failures} failures in a row."
+        text = f"Requests are paused until {api.suspended_until:%H:%M:%S} UTC after {counted(api.failures, 'failure')} in a row."
         return Finding(text, "Check https://status.clerk.com. Requests continue automatically.")
     if frontend and frontend.suspended_until and frontend.suspended_until > now:
         text = f"The Frontend API does not respond, so visitors cannot sign in. Failures in a row: {frontend.failures}."
@@ -59,16 +60,17 @@ def check_pushes() -> Finding:
     given_up = MetadataPush.objects.filter(state__in=[PushState.REFUSED, PushState.STOPPED])
     latest = given_up.order_by("-requested_at").first()
     if latest:
-        number = given_up.count()
-        text = (
-            f"{number} {'push was' if number == 1 else 'pushes were'} given up. Latest error: {latest.last_error[:200]}"
-        )
+        number = counted(given_up.count(), "push", "pushes")
+        text = f"Given up: {number}. Latest error: {latest.last_error[:200]}"
         return Finding(text, "Open the list of metadata pushes, remove the cause, and retry the pushes.")
     failing = MetadataPush.objects.filter(state=PushState.PENDING, attempts__gt=0).order_by("-attempts").first()
     if failing:
-        times = "once" if failing.attempts == 1 else f"{failing.attempts} times"
+        times = counted(failing.attempts, "time")
         text = f"A push has failed {times}. Latest error: {failing.last_error[:200]}"
-        return Finding(text, "Pushes are retried automatically. If the error stays, follow the runbook Pending pushes.")
+        return Finding(
+            text,
+            "Pushes are retried automatically. If the error stays, follow the runbook Changes are not reaching Clerk.",
+        )
     return Finding(note="No push has failed.")
 
 
@@ -90,7 +92,7 @@ def check_delivery_clock() -> Finding:
     offset_s = min(offsets) - 0.5
     facts = {"offset_s": round(offset_s, 1), "deliveries": len(offsets)}
     if -MAX_BEHIND_S <= offset_s <= MAX_AHEAD_S:
-        text = f"The fastest of {len(offsets)} deliveries arrived {max(offset_s, 0):.0f} s after Svix signed it."
+        text = f"The fastest of {counted(len(offsets), 'delivery', 'deliveries')} arrived {max(offset_s, 0):.0f} s after Svix signed it."
         return Finding(note=text, facts=facts)
     direction = "ahead of" if offset_s > 0 else "behind"
     text = f"The clock seems to be {abs(offset_s):.0f} s {direction} Svix's clock. Deliveries are rejected from 300 s."

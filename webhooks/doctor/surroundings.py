@@ -92,7 +92,9 @@ def check_disk() -> Finding:
             continue
     text = ", ".join(f"{name}: {size / GIB:.1f} GiB free" for name, size in free.items())
     if min(free.values(), default=MIN_FREE_BYTES) < MIN_FREE_BYTES:
-        advice = "Delete old files, or enlarge the disk. Follow the runbook Disk space."
+        advice = (
+            "Delete old files, or enlarge the disk. Follow the runbook The disk with uploaded images is almost full."
+        )
         return Finding(f"A disk is nearly full. {text}.", advice, facts=free)
     return Finding(note=f"{text}.", facts=free)
 

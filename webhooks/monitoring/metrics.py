@@ -125,7 +125,7 @@ GAUGES: tuple[tuple[str, str, Callable[[Health], float | None]], ...] = (
     ("oldest_unsettled_seconds", "Age of the oldest failed or dead event", lambda h: _age(h, h.oldest_unsettled) or 0),
     ("last_event_age_seconds", "Time since the newest event was received", lambda h: _age(h, h.last_received)),
     ("pushes_pending", "Users with changes that have not reached Clerk (capped at 1000)", lambda h: h.pending_pushes),
-    ("pushes_stopped", "Abandoned pushes (capped at 1000)", lambda h: h.stopped_pushes),
+    ("pushes_stopped", "Pushes that were given up (capped at 1000)", lambda h: h.stopped_pushes),
     ("oldest_push_seconds", "Age of the oldest pending push", lambda h: _age(h, h.oldest_push) or 0),
     ("conflicts_open", "Open identity conflicts (capped at 1000)", lambda h: h.open_conflicts),
     ("workers", "Running queue workers", lambda h: len(h.heartbeats)),

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from core.english import counted
 from webhooks.models import WebhookEvent
 
 BATCH_SIZE = 1000
@@ -90,7 +91,7 @@ def _check(before: datetime) -> None:
     if before > (latest := latest_cutoff()):
         raise NotArchivedError(
             f"Svix can send events again for {RESEND_DAYS} days, and payloads are kept for "
-            f"{settings.PAYLOAD_RETENTION_DAYS} days. Choose a date before {latest:%Y-%m-%d}."
+            f"{counted(settings.PAYLOAD_RETENTION_DAYS, 'day')}. Choose a date before {latest:%Y-%m-%d}."
         )
     if unsettled := WebhookEvent.objects.unsettled().filter(received_at__lt=before).count():
         raise NotArchivedError(f"Failed or dead events of this period: {unsettled}. Replay or discard them first.")

@@ -13,6 +13,7 @@ from accounts.models import Reconciliation
 from accounts.sync import reconciliation, unlisted
 from audit.log import Actor
 from audit.models import AuditLog
+from core.english import counted
 
 MAX_LISTED = 10
 DifferenceKind = Reconciliation.DifferenceKind
@@ -87,7 +88,7 @@ class Command(BaseCommand):
         except ClerkApiError as error:
             raise CommandError(f"{error} Run the command again to continue.") from None
         self.stdout.write(
-            f"{run.deleted} users deleted, {run.unrepaired} not repaired. See report {run.pk} in the admin."
+            f"{counted(run.deleted, 'user')} deleted, {run.unrepaired} not repaired. See report {run.pk} in the admin."
         )
 
     def _print_report(self, run: Reconciliation) -> None:

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from audit.sealing import checkpoints, keys, seals, verification
 from audit.sealing.verification import Result
+from core.english import counted
 
 MAX_SHOWN = 20
 
@@ -57,11 +58,13 @@ class Command(BaseCommand):
         for number in result.moved_at:
             self.stdout.write(f"The database was restored or moved to another server before seal {number}.")
         erased = f" ({result.erased} with erased personal data)" if result.erased else ""
-        summary = f"Verified {result.seals} seals and {result.rows} rows{erased}."
+        summary = f"Verified {counted(result.seals, 'seal')} and {counted(result.rows, 'row')}{erased}."
         if not result.problem_count:
             waiting = seals.state().unsealed
-            waiting_text = f"{waiting} or more" if waiting == seals.MAX_COUNTED else str(waiting)
-            self.stdout.write(f"{summary} No problems found. {waiting_text} newer rows are not sealed yet.")
+            at_least = "at least " if waiting == seals.MAX_COUNTED else ""
+            self.stdout.write(
+                f"{summary} No problems found. Not sealed yet: {at_least}{counted(waiting, 'newer row')}."
+            )
             return
         for problem in result.problems[:MAX_SHOWN]:
             self.stderr.write(problem.text)

@@ -8,6 +8,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from core.english import counted
 from core.object_store import ObjectStore
 from profiles.media import copying
 
@@ -29,9 +30,12 @@ class Command(BaseCommand):
         names = list(copying.list_files(source))
         for name in tqdm(names, unit="file", disable=None):
             self._copy(report, source, target, name, verify=verify)
-        self.stdout.write(f"{report.copied} copied, {report.equal} already equal, {report.size:,} bytes.")
+        self.stdout.write(
+            f"{report.copied} copied, {report.equal} already equal, {report.size:,} {'byte' if report.size == 1 else 'bytes'}."
+        )
         if report.problems:
-            raise CommandError(f"{len(report.problems)} of {len(names)} files are missing or differ.")
+            verb = "is missing or differs" if len(report.problems) == 1 else "are missing or differ"
+            raise CommandError(f"{len(report.problems)} of {counted(len(names), 'file')} {verb}.")
 
     def _copy(self, report: copying.Report, source: Storage, target: Storage, name: str, *, verify: bool) -> None:
         problems = len(report.problems)

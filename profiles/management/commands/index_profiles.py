@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from tqdm import tqdm
 
+from core.english import counted
 from profiles.directory import indexing
 
 
@@ -30,6 +31,6 @@ class Command(BaseCommand):
                     after, done = batch[-1], done + len(batch)
                     bar.update(len(batch))
             except KeyboardInterrupt:
-                self.stdout.write(f"Interrupted after {done} profiles. Continue with --after {after}.")
+                self.stdout.write(f"Interrupted after {counted(done, 'profile')}. Continue with --after {after}.")
                 return
-        self.stdout.write(f"Indexed {done} profiles. {outdated} were outdated.")
+        self.stdout.write(f"Indexed {counted(done, 'profile')}. Outdated: {outdated}.")

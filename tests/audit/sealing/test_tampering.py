@@ -81,7 +81,7 @@ def test_rows_are_sealed_once_in_a_chain(row_ids: list[int]) -> None:
     assert [bytes(seal.previous_mac) for seal in chain] == [b"", *(bytes(seal.mac) for seal in chain[:-1])]
     assert run_command() == (
         0,
-        "Verified 4 seals and 11 rows. No problems found. 0 newer rows are not sealed yet.\n",
+        "Verified 4 seals and 11 rows. No problems found. Not sealed yet: 0 newer rows.\n",
         "",
     )
 

@@ -115,7 +115,7 @@ def test_counts_are_logged_without_a_later_record(
     timer = limiter._timer
     assert timer is not None
     timer.join(10)
-    assert caplog.messages == ["1 more log records like these in the last minute: x"]
+    assert caplog.messages == ["1 more log record like these in the last minute: x"]
 
 
 def test_each_error_is_logged_with_its_stack(limiter: RecordLimiter) -> None:

@@ -360,7 +360,7 @@ class TestReindexing:
         BuilderProfile.objects.update(search=None)
         output = StringIO()
         call_command("index_profiles", after=profiles[1].pk, stdout=output)
-        assert output.getvalue() == "Indexed 3 profiles. 3 were outdated.\n"
+        assert output.getvalue() == "Indexed 3 profiles. Outdated: 3.\n"
         assert len(names("beekeepers")) == 3
         call_command("index_profiles", stdout=output)
         assert len(names("beekeepers")) == 5
@@ -388,7 +388,7 @@ class TestReindexing:
         BuilderProfile.objects.filter(pk=profile.pk).update(**drift)
         with caplog.at_level(logging.WARNING):
             tasks.repair_search_index(0)
-        assert "Repaired the search columns of 1 outdated builder profiles." in caplog.text
+        assert "Repaired the search columns of 1 outdated builder profile." in caplog.text
         assert list(BuilderProfile.objects.order_by("id").values(*columns)) == before
         assert indexing.repair_index([kept.pk, profile.pk]) == 0
 

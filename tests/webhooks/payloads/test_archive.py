@@ -69,7 +69,7 @@ def test_archived_events_are_deleted_on_request_and_counts_are_kept(
     hourly_counts.aggregate()
     counts = set(EventCount.objects.values_list("hour", "events"))
     output = run(tmp_path / "events.jsonl.gz", "--delete")
-    assert "5 events were deleted." in output
+    assert "Deleted 5 events." in output
     assert {line["id"] for line in stored(tmp_path / "events.jsonl.gz")} == {each.pk for each in events}
     assert list(WebhookEvent.objects.all()) == [recent]
     assert not Attempt.objects.exists()

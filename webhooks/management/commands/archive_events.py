@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core.english import counted
 from webhooks.payloads import archive
 from webhooks.payloads.archive import NotArchivedError
 
@@ -26,9 +27,10 @@ class Command(BaseCommand):
     def handle(self, *, before: datetime, to: Path, delete: bool, **options: Any) -> None:
         try:
             written = archive.write(to, before)
-            self.stdout.write(f"{written.events} events were written to {to} and verified. SHA-256: {written.sha256}")
+            events = counted(written.events, "event")
+            self.stdout.write(f"Wrote {events} to {to}, and verified the file. SHA-256: {written.sha256}")
             if delete:
-                self.stdout.write(f"{archive.delete(written)} events were deleted.")
+                self.stdout.write(f"Deleted {counted(archive.delete(written), 'event')}.")
         except (NotArchivedError, OSError) as error:
             raise CommandError(str(error)) from None
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from core.english import counted
 from webhooks.payloads import retention
 
 
@@ -15,7 +16,7 @@ class Command(BaseCommand):
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         when = f"received before {retention.cutoff():%Y-%m-%d %H:%M} UTC"
-        if dry_run:
-            self.stdout.write(f"{retention.count_expired()} payloads of events {when} would be emptied.")
-        else:
-            self.stdout.write(f"{retention.empty_payloads()} payloads of events {when} were emptied.")
+        action, number = (
+            ("Would empty", retention.count_expired()) if dry_run else ("Emptied", retention.empty_payloads())
+        )
+        self.stdout.write(f"{action} {counted(number, 'payload')} of events {when}.")

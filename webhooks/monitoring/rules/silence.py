@@ -75,7 +75,11 @@ def _late(health: Health) -> Signal:
     lag = min(health.recent_lags, default=timedelta(0))
     if len(health.recent_lags) < MIN_LATE or lag < MAX_LAG:
         return WELL
-    text = _("The newest events arrived at least %d minutes after the change in Clerk. Check https://status.svix.com.")
+    text = ngettext(
+        "The newest events arrived at least %d minute after the change in Clerk. Check https://status.svix.com.",
+        "The newest events arrived at least %d minutes after the change in Clerk. Check https://status.svix.com.",
+        minutes(lag),
+    )
     return degraded(_("Events arrive late"), text % minutes(lag))
 
 
@@ -99,7 +103,11 @@ def _stopped(health: Health) -> Signal:
     numbers = {"minutes": minutes(quiet), "expected": round(expected)}
     if expected < traffic.limit:
         return well(last_event)
-    text = _("No events have arrived for %(minutes)d minutes. Usually, about %(expected)d arrive in this time.")
+    text = ngettext(
+        "No events have arrived for %(minutes)d minute. Usually, about %(expected)d arrive in this time.",
+        "No events have arrived for %(minutes)d minutes. Usually, about %(expected)d arrive in this time.",
+        minutes(quiet),
+    )
     return broken(text % numbers, minutes(quiet))
 
 

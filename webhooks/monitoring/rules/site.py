@@ -35,15 +35,22 @@ def worker_gone(health: Health) -> Signal:
     """Check whether a worker is running and stays alive. If not, the web processes evaluate this rule."""
     running = len(health.heartbeats)
     if running and _keeps_restarting(health):
-        text = _("Queue workers have started %(starts)d times within ten minutes. They probably crash.")
         starts = health.worker_starts.number
+        text = ngettext(
+            "Queue workers have started %(starts)d time within ten minutes. They probably crash.",
+            "Queue workers have started %(starts)d times within ten minutes. They probably crash.",
+            starts,
+        )
         return broken(text % {"starts": starts}, starts, title=_("Workers keep restarting"), causes=["restarts"])
     if running and _is_unchecked(health):
-        text = _(
-            "The alert rules have not been evaluated for %d minutes, although a worker is running. "
-            "The database may be unable to store data."
-        )
         age = minutes(health.at - (health.worker_starts.checked_at or health.at))
+        text = ngettext(
+            "The alert rules have not been evaluated for %d minute, although a worker is running. "
+            "The database may be unable to store data.",
+            "The alert rules have not been evaluated for %d minutes, although a worker is running. "
+            "The database may be unable to store data.",
+            age,
+        )
         return broken(text % age, age, title=_("Alerts are not checked"), causes=["not_checked"])
     if running:
         return well(ngettext("%d worker is running.", "%d workers are running.", running) % running)
@@ -177,8 +184,13 @@ def _missing_verification(health: Health) -> Signal:
     since = verification_overdue_since(health.at)
     if since is None:
         return WELL
-    text = _("The audit log has not been verified for %d hours. Two scheduled verifications were missed.")
-    return broken(text % ((health.at - since) // HOUR), 1, causes=["not_verified"])
+    hours = (health.at - since) // HOUR
+    text = ngettext(
+        "The audit log has not been verified for %d hour. Two scheduled verifications were missed.",
+        "The audit log has not been verified for %d hours. Two scheduled verifications were missed.",
+        hours,
+    )
+    return broken(text % hours, 1, causes=["not_verified"])
 
 
 def _verified(latest: AuditVerification) -> Signal:
