@@ -28,6 +28,7 @@ FORMATTED = re.compile(
 CONSTANT = (
     *("There are already %d synonyms", "A window can be at most %d days", "Enter a time within the last %d days"),
     *("At least %(events)d events and two weeks", "The worker watchdog failed and will retry in %d seconds"),
+    *("Nothing was changed. Select at most %d users",),
     *("More than %(number)s events", "More than %(number)s failed or retrying jobs", "audit-checkpoint"),
 )
 #: The names of functions that select a form.

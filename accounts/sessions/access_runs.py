@@ -10,6 +10,7 @@ from accounts.models import AccessRun, User
 from accounts.sessions.access import AccessError, Change, NothingToEndError, change_access
 from audit.log import Actor
 from audit.models import AuditLog
+from core.english import counted
 from core.interface_languages import english
 from core.jobs import describe
 
@@ -80,7 +81,7 @@ def process(run: AccessRun, actor: Actor) -> None:
         done = _change(run, user, actor)
         failures = 0 if done else failures + 1
         if failures == MAX_FAILURES:
-            _end(run, State.STOPPED, f"Clerk rejected {failures} requests in a row.")
+            _end(run, State.STOPPED, f"Clerk rejected {counted(failures, 'request')} in a row.")
             return
     if run.state == State.RUNNING:
         _end(run, State.FINISHED)
