@@ -1,4 +1,4 @@
-from django.urls import path, register_converter
+from django.urls import include, path, register_converter
 
 from accounts import views
 from accounts.admin.verify_page import verify
@@ -53,6 +53,7 @@ urlpatterns = [
     path("<document:document>/", legal_views.legal_text, name="legal"),
     path("<document:document>/<version:version>/", legal_views.legal_text, name="legal_version"),
     path(".well-known/security.txt", disclosure.security_txt, name="security_txt"),
-    path("admin/verify/", verify, name="verify"),
     path("account/delete/", privacy_views.DeletionView.as_view(), name="delete"),
+    # Below the admin's prefix. Must be listed before the admin's own URLs.
+    path("admin/", include([path("verify/", verify, name="verify")])),
 ]

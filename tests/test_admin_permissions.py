@@ -116,7 +116,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/legalversion/publish/terms/": same_for_both(get=OK, post=OK),  # without a text
     "/admin/accounts/user/{pk}/access/": same_for_both(get=OK, post=OK),  # without a change
     "/admin/accounts/user/{pk}/notes/": same_for_both(get=OK, post=OK),  # without a text
-    "/admin/accounts/user/{pk}/notes/{pk}/delete/": same_for_both(get=FOUND, post=FORBIDDEN),  # by another author
+    "/admin/accounts/user/{pk}/notes/{pk}/remove/": same_for_both(get=FOUND, post=FORBIDDEN),  # by another author
     "/admin/accounts/user/{pk}/roles/": same_for_both(get=OK, post=OK),  # without a change
     "/admin/accounts/user/{pk}/timeline/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/verify/": same_for_both(get=FOUND, post=NOT_ALLOWED),  # both were verified recently

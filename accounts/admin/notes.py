@@ -38,7 +38,7 @@ class NotesMixin(admin.ModelAdmin[User]):
         delete = post_only(self.delete_note, back="../../")
         return [
             path("<path:object_id>/notes/", wrap(self.notes), name="accounts_user_notes"),
-            path("<path:object_id>/notes/<int:note_id>/delete/", wrap(delete), name="accounts_user_note_delete"),
+            path("<path:object_id>/notes/<int:note_id>/remove/", wrap(delete), name="accounts_user_note_delete"),
             *super().get_urls(),
         ]
 

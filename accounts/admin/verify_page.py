@@ -6,7 +6,6 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_safe
 
 from accounts.security import csp
@@ -16,7 +15,6 @@ from core.redirects import is_internal_url
 
 @never_cache
 @require_safe
-@csp_override(csp.WIDGETS)
 def _verify(request: HttpRequest) -> HttpResponse:
     target = request.GET.get("next", "")
     if not is_internal_url(request, target):
@@ -24,7 +22,9 @@ def _verify(request: HttpRequest) -> HttpResponse:
     if verification.is_recent(request):
         return redirect(target)
     context = {"title": _("Verify your identity"), "target": target, "minutes": verification.MAX_AGE_MINUTES}
-    return render(request, "accounts/verify.html", admin.site.each_context(request) | context)
+    response = render(request, "accounts/verify.html", admin.site.each_context(request) | context)
+    csp.set_policy(csp.WIDGETS, request, response)
+    return response
 
 
 verify = admin.site.admin_view(_verify)

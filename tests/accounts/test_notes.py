@@ -48,7 +48,7 @@ def add(browser: Client, user: User, text: str = TEXT) -> str:
 
 
 def delete(browser: Client, note: UserNote) -> int:
-    return browser.post(f"{url(note.user)}{note.pk}/delete/").status_code
+    return browser.post(f"{url(note.user)}{note.pk}/remove/").status_code
 
 
 def test_note_is_shown_on_the_users_page_with_author_and_audited(browser: Client, adam: User, olive: User) -> None:
@@ -73,7 +73,7 @@ def test_only_the_author_can_delete_a_note(browser: Client, olive: User) -> None
 
 def test_note_is_not_found_below_another_user(browser: Client, olive: User) -> None:
     add(browser, olive)
-    assert browser.post(f"{url(UserFactory.create())}{UserNote.objects.get().pk}/delete/").status_code == 404
+    assert browser.post(f"{url(UserFactory.create())}{UserNote.objects.get().pk}/remove/").status_code == 404
 
 
 @pytest.mark.parametrize("text", ("", " \n\t", "x" * 2001))

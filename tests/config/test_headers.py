@@ -188,7 +188,8 @@ def assert_strict(response: Any) -> None:
     if is_embeddable(response):
         assert_embeddable(response)
         return
-    shows_widgets = response.wsgi_request.path in ("/sign-in/", "/sign-up/") and response.status_code == 200
+    with_widgets = ("/sign-in/", "/sign-up/", "/admin/verify/")
+    shows_widgets = response.wsgi_request.path in with_widgets and response.status_code == 200
     wider = WIDGETS if shows_widgets else {}
     assert policy["default-src"] == ["'self'"]
     for kind in ("script-src", "style-src", "connect-src", "worker-src"):
