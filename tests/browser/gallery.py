@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.axe import violations
-from tests.browser.scenario import expect_no_overflow
+from tests.browser.scenario import HEIGHTS, expect_no_overflow
 from tests.browser.steps import sign_in
 from tests.helpers.images import image_file
 from tests.helpers.servers.site import Site
@@ -142,8 +142,10 @@ def test_failed_upload_keeps_the_image_and_can_be_repeated(owner: Page, site: Si
     assert descriptions(owner) == ["A map"]
 
 
-def test_images_are_described_ordered_removed_and_restored(owner: Page, site: Site) -> None:
-    open_gallery(owner, site, "Ordered")
+@pytest.mark.parametrize("width", HEIGHTS)
+def test_images_are_described_ordered_removed_and_restored(owner: Page, site: Site, width: int) -> None:
+    owner.set_viewport_size({"width": width, "height": HEIGHTS[width]})
+    open_gallery(owner, site, f"Ordered {width}")
     for text in ("First", "Second"):
         owner.get_by_label("Image", exact=True).set_input_files(file("a.jpg"))
         owner.locator("[data-upload]").get_by_label("Image description").fill(text)
@@ -179,6 +181,12 @@ def test_phone_screenshots_are_side_by_side_on_phones(owner: Page, site: Site) -
     assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
 
 
+def expect_no_overflow_at_any_width(page: Page) -> None:
+    for width, height in HEIGHTS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        expect_no_overflow(page)
+
+
 def test_pages_have_no_accessibility_violations(owner: Page, site: Site, axe: str) -> None:
     owner.emulate_media(reduced_motion="reduce")
     open_gallery(owner, site, "Accessible")
@@ -189,10 +197,8 @@ def test_pages_have_no_accessibility_violations(owner: Page, site: Site, axe: st
     owner.get_by_role("button", name="Add all images").click()
     expect(owner.locator("[data-row]")).to_have_count(2)
     assert violations(owner, axe) == []
-    owner.set_viewport_size({"width": 360, "height": 740})
-    expect_no_overflow(owner)
+    expect_no_overflow_at_any_width(owner)
     owner.get_by_role("link", name="Accessible").click()
     expect(owner.get_by_role("heading", level=1)).to_have_text("Accessible")
     assert violations(owner, axe) == []
-    owner.set_viewport_size({"width": 360, "height": 740})
-    expect_no_overflow(owner)
+    expect_no_overflow_at_any_width(owner)
