@@ -181,6 +181,25 @@ def test_phone_screenshots_are_side_by_side_on_phones(owner: Page, site: Site) -
     assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
 
 
+def test_space_is_reserved_for_an_image_that_is_still_loading(owner: Page, site: Site) -> None:
+    open_gallery(owner, site, "Slow")
+    owner.get_by_label("Image", exact=True).set_input_files(file("a.jpg"))
+    describe_all(owner, "A map")
+    owner.get_by_role("button", name="Add image").click()
+    expect(owner.locator("[data-row]")).to_have_count(1)
+    address = owner.get_by_role("link", name="Slow").get_attribute("href")
+    waiting: list[Route] = []
+    owner.route("**/media/projects/**", waiting.append)
+    owner.goto(f"{site.app}{address}", wait_until="domcontentloaded")
+    image = owner.locator(".project__picture")
+    reserved = image.bounding_box()
+    for route in waiting:
+        route.continue_()
+    owner.wait_for_load_state()
+    assert waiting
+    assert reserved == image.bounding_box()
+
+
 def expect_no_overflow_at_any_width(page: Page) -> None:
     for width, height in HEIGHTS.items():
         page.set_viewport_size({"width": width, "height": height})
