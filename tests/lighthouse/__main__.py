@@ -1,17 +1,20 @@
 """Run Lighthouse on the public pages, for phones and desktops: `make lighthouse`.
 
-This is not part of the tests, because the performance score depends on the load of the machine.
+Each page is loaded three times with simulated throttling, and the medians count. This is not part of the tests, because the
+performance score depends on the load of the machine.
 """
 
 import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from tests.helpers.servers.processes import wait_until
 from tests.helpers.servers.site import Site, running_site
@@ -19,7 +22,11 @@ from tests.helpers.servers.site import Site, running_site
 LIGHTHOUSE = Path(__file__).parent / "node_modules" / ".bin" / "lighthouse"
 PAGES = {"home": "/", "directory": "/builders/", "builder": "/builders/omar-haddad/"}
 #: Minimum scores of each page, out of 100.
-MIN_SCORES = {"performance": 90, "accessibility": 95, "best-practices": 95, "seo": 95}
+MIN_SCORES = {"performance": 95, "accessibility": 95, "best-practices": 95, "seo": 95}
+RUNS = 3
+#: Development instances of Clerk redirect browsers without this cookie three times before the first page. Production instances do not,
+#: so these redirects, which cost about 1.4 s on a phone, must not count.
+HEADERS = {"Cookie": "__clerk_db_jwt=browser"}
 CHROME_FLAGS = "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
 
 
@@ -52,18 +59,26 @@ def project_path(site: Site) -> str:
 
 
 def audit(url: str, preset: str) -> dict[str, float]:
-    """Return the score of each category, out of 100, and print the audits that cost points."""
-    command = [str(LIGHTHOUSE), url, "--quiet", "--output=json", f"--chrome-flags={CHROME_FLAGS}"]
-    command += [f"--only-categories={','.join(MIN_SCORES)}", *([f"--preset={preset}"] if preset else [])]
-    environ = os.environ | {"CHROME_PATH": shutil.which("chromium") or shutil.which("google-chrome") or ""}
-    done = subprocess.run(command, env=environ, capture_output=True, check=True, timeout=180)
-    report = json.loads(done.stdout)
+    """Return the median score of each category, out of 100, and print the audits that cost points."""
+    reports = [load(url, preset) for _run in range(RUNS)]
     for category in ("accessibility", "best-practices", "seo"):
-        for reference in report["categories"][category]["auditRefs"]:
-            result = report["audits"][reference["id"]]
+        for reference in reports[0]["categories"][category]["auditRefs"]:
+            result = reports[0]["audits"][reference["id"]]
             if reference["weight"] and result["score"] is not None and result["score"] < 1:
                 print(f"    {category}: {result['title']}")
-    return {category: 100 * (report["categories"][category]["score"] or 0) for category in MIN_SCORES}
+    scores = {category: [report["categories"][category]["score"] or 0 for report in reports] for category in MIN_SCORES}
+    return {category: 100 * statistics.median(values) for category, values in scores.items()}
+
+
+def load(url: str, preset: str) -> dict[str, Any]:
+    """Return Lighthouse's report."""
+    command = [str(LIGHTHOUSE), url, "--quiet", "--output=json", f"--chrome-flags={CHROME_FLAGS}"]
+    command += [f"--only-categories={','.join(MIN_SCORES)}", f"--extra-headers={json.dumps(HEADERS)}"]
+    command += [f"--preset={preset}"] if preset else []
+    environ = os.environ | {"CHROME_PATH": shutil.which("chromium") or shutil.which("google-chrome") or ""}
+    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, check=True, timeout=180)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
 if __name__ == "__main__":
