@@ -164,7 +164,7 @@ def test_failed_pushes_are_reported(clerk: Clerk) -> None:
     )
     assert "A push has failed 3 times. Latest error: Clerk answered PATCH with 500." in run_doctor()
     MetadataPush.objects.filter(pk=push.pk).update(state=MetadataPush.State.REFUSED)
-    assert "1 push was given up. Latest error: Clerk answered PATCH with 500." in run_doctor()
+    assert "Given up: 1 push. Latest error: Clerk answered PATCH with 500." in run_doctor()
 
 
 @pytest.mark.parametrize("key_set", ([], {}, {"keys": []}, {"keys": 7}, "x"))

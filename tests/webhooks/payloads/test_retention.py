@@ -98,8 +98,8 @@ def test_locked_rows_are_skipped() -> None:
 def test_dry_run_prints_the_number_of_payloads(capsys: pytest.CaptureFixture[str]) -> None:
     store_event(91)
     call_command("empty_payloads", "--dry-run")
-    assert capsys.readouterr().out.startswith("Emptied 1 payload of events received before ")
+    assert capsys.readouterr().out.startswith("Would empty 1 payload of events received before ")
     assert len(kept_fields()) == 1
     call_command("empty_payloads")
-    assert "were emptied" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("Emptied 1 payload of events received before ")
     assert kept_fields() == set()

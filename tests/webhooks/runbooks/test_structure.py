@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 NAMES = sorted(path.stem for path in runbooks.FOLDER.glob("*.md"))
 JOURNEYS = "tests/journeys/alarms.py"
 #: Other sites on which operators do steps.
-OTHER_SITES = {"dashboard.clerk.com", "status.clerk.com", "time.is"}
+OTHER_SITES = {"dashboard.clerk.com", "status.clerk.com", "status.svix.com", "time.is"}
 #: "Step 1", "Steps 1 and 2", "Steps 1, 2 and 3" and "Steps 1 to 5".
 STEPS = re.compile(r"[Ss]teps? (\d+(?:(?:, | and | to )\d+)*)")
 #: Emphasised words that are not from the interface.
