@@ -17,7 +17,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from config.environment import BASE_DIR
 from tests.deploy.pages import FOLDER, PAGES, blocks, documented, lines
-from tests.deploy.test_write_environment import parse
+from tests.deploy.test_write_environment import CLERK, parse
+from tests.deploy.test_write_environment import run as run_script
 from tests.helpers.servers import pgbouncer, proxies
 from tests.helpers.servers.processes import free_port, wait_until
 from tests.helpers.servers.proxies import binary
@@ -47,6 +48,7 @@ RUN = {
     r"^until ": "deploy/test_proxies.py::test_rolling_restart_waits_until_the_web_host_is_ready",
     r"create secret": HERE + "test_secret_contains_the_environment_file",
     r"apply -k": HERE + "test_kustomization_uses_the_image_of_the_page",
+    r"^mkdir -m 700|^for name in|^chmod 444": HERE + "test_secrets_of_containers_are_moved_to_files",
     r"^[A-Z_]+_FILE=\S+$": "config/test_secret_files.py::test_value_is_read_from_the_file_without_white_space",
 }
 #: Commands that only the checks of deploy/test_pages.py cover, and why no test can run them.
@@ -108,6 +110,28 @@ def test_settings_are_written_as_on_the_page(page: str, tmp_path: Path) -> None:
         assert (values["DATABASE_URL"], values["DATABASE_PASSWORD"]) == (
             "postgresql://buildappswith@/buildappswith?host=/run/postgresql",
             "",
+        )
+
+
+def test_secrets_of_containers_are_moved_to_files(tmp_path: Path) -> None:
+    """The application and PgBouncer read the same values from the files as before from the environment file."""
+    (tmp_path / "deploy").mkdir()
+    path = tmp_path / "deploy" / ".env"
+    assert run_script("https://profiles.example.com", str(path), **CLERK).returncode == 0
+    before = parse(path)
+    found = [line for line in lines(FOLDER / "secrets.md") if re.match("mkdir|for name|chmod", line)]
+    shell(f"cd {shlex.quote(str(tmp_path))}\n" + "\n".join(found), tmp_path)
+    compose = yaml.safe_load((BASE_DIR / "deploy" / "compose.secrets.yaml").read_text())
+    for name, secret in compose["secrets"].items():
+        file = tmp_path / "deploy" / secret["file"]
+        assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o444, 0o700)
+        assert before[name]
+        assert (file.read_text(), parse(path)[name]) == (f"{before[name]}\n", "")
+    for service in compose["services"].values():
+        assert set(service["secrets"]) <= set(compose["secrets"])
+        variables = service["environment"].items()
+        assert all(
+            re.fullmatch(r"[A-Z_]+_FILE", name) and value.startswith("/run/secrets/") for name, value in variables
         )
 
 

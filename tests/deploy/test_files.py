@@ -1,8 +1,12 @@
 """Files in deploy/: systemd units, Kubernetes manifests, compose.yaml and the image's description."""
 
+import json
 import re
 import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import kubernetes_validate
@@ -108,6 +112,28 @@ def test_unit_is_hardened(name: str) -> None:
     command = [binary("systemd-analyze"), "security", "--offline=yes", "--threshold=20", "--no-pager", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout[-600:] + done.stderr
+
+
+@pytest.mark.parametrize(("status", "exit_code"), ((200, 0), (503, 1)))
+def test_health_check_of_the_image_asks_the_web_server(status: int, exit_code: int) -> None:
+    text = (DEPLOY / "Containerfile").read_text()
+    [command] = re.findall(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", text, re.MULTILINE)
+    python, *arguments = json.loads(command)
+    assert python == "python"
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/healthz" else 404)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        arguments = [word.replace("127.0.0.1:8000", f"127.0.0.1:{server.server_port}") for word in arguments]
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False, timeout=30)
+    assert done.returncode == exit_code, done.stderr
 
 
 def test_image_contains_every_folder_of_the_application() -> None:

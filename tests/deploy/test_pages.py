@@ -32,11 +32,13 @@ OTHER_VARIABLES = {
     "WEB_HOSTS",
     "EnvironmentFile",
     "BASE",
+    "COMPOSE",  # COMPOSE_FILE
 }
 #: Programs in the pages that this machine may not have.
 OTHER_PROGRAMS = {
     "cd",
     "until",
+    "for",
     "docker",
     "kubectl",
     "adduser",
@@ -78,7 +80,7 @@ def test_programs_exist(page: Path) -> None:
 
 def test_files_exist(page: Path) -> None:
     for name in re.findall(r"(?<![\w/.])((?:deploy|requirements|config)/[\w./*-]*\w)", page.read_text()):
-        is_written = name == "deploy/.env"
+        is_written = name.startswith(("deploy/.env", "deploy/secrets"))
         assert is_written or list(BASE_DIR.glob(name)) or (page.parent / name).exists(), name
 
 
@@ -136,13 +138,16 @@ def test_pooler_reads_passwords_from_a_folder_that_survives_a_restart() -> None:
     assert path in (BASE_DIR / "docs" / "deploy" / "pooler.md").read_text()
 
 
-def test_container_of_the_pooler_writes_only_to_its_temporary_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ("DATABASE_PASSWORD", "DATABASE_PASSWORD_FILE"))
+def test_container_of_the_pooler_writes_only_to_its_temporary_folder(tmp_path: Path, name: str) -> None:
     folder = BASE_DIR / "deploy" / "pgbouncer"
     (tmp_path / "pgbouncer").write_text('#!/bin/sh\ncat "$1"\n')
     (tmp_path / "pgbouncer").chmod(0o755)
     script = (folder / "start.sh").read_text().replace("/run/pgbouncer", str(tmp_path))
     script = script.replace("/etc/pgbouncer/pgbouncer.ini", str(folder / "pgbouncer.ini"))
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "DATABASE_PASSWORD": "p%s-_9"}
+    (tmp_path / "password").write_text("p%s-_9\n")
+    value = str(tmp_path / "password") if name.endswith("_FILE") else "p%s-_9"
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "DATABASE_PASSWORD": "", name: value}
     done = subprocess.run(["/bin/sh", "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert f"\nauth_file = {tmp_path}/userlist.txt\n" in done.stdout
     assert (tmp_path / "userlist.txt").read_text() == '"buildappswith" "p%s-_9"\n'
