@@ -5,6 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.browser.axe import admin_violations
+from tests.browser.conftest import npm_file
 from tests.helpers.servers.site import Site
 
 REASON = "Joined the support team"
@@ -55,3 +56,9 @@ def test_admin_signs_in_again_if_clerks_form_cannot_be_loaded(admin: Page, site:
     admin.get_by_role("link", name="Sign in with your account").click()
     admin.get_by_role("button", name="Ngozi").click()
     admin.wait_for_url(f"{site.app}/admin/audit/auditlog/")
+
+
+def test_clerks_script_contains_the_function_that_opens_the_form() -> None:
+    script = npm_file("@clerk/clerk-js", "dist/clerk.browser.js").read_text()
+    assert "__internal_openReverification=" in script
+    assert "afterVerification" in npm_file("@clerk/ui", "dist/ui.browser.js").read_text()
