@@ -52,6 +52,24 @@ def test_missing_users_are_created_with_roles_and_profiles(clerk: StandIn) -> No
     assert set(AuditLog.objects.values_list("source", flat=True)) == {"reconciliation"}
 
 
+def test_restored_copy_catches_up_with_clerk_and_changes_nothing_there(clerk: StandIn, settings: Settings) -> None:
+    """After the restore of a backup, Clerk's users have been created, changed and deleted since the backup."""
+    olive, vera = (clerk.create(first_name=name, roles=["BUILDER"]) for name in ("Olive", "Vera"))
+    reconcile()
+    rosa = clerk.create(first_name="Rosa", roles=["CLIENT"])
+    clerk.call("PATCH", f"/local/users/{olive['id']}", {"first_name": "Oliva"})
+    clerk.call("DELETE", f"/local/users/{vera['id']}")
+    change_roles(user := User.objects.get(clerk_id=olive["id"]), add=[User.Role.CLIENT], actor=Actor(user=user))
+    settings.LIVE_SITE = False
+    before = clerk.call("GET", "/local/users")
+    reconcile()
+    assert clerk.call("GET", "/local/users") == before
+    users = {user.clerk_id: user for user in User.objects.all()}
+    assert (users[rosa["id"]].name, users[olive["id"]].name) == ("Rosa", "Oliva")
+    assert users[vera["id"]].deleted_at
+    assert MetadataPush.objects.get().attempts == 0
+
+
 def test_outdated_users_are_updated(clerk: StandIn) -> None:
     olive = clerk.create(first_name="Olive", roles=["BUILDER"])
     reconcile()
