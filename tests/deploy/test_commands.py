@@ -160,7 +160,10 @@ def test_units_are_installed_and_enabled(page: str, tmp_path: Path) -> None:
     for line in lines(FOLDER / f"{page}.md"):
         if line.startswith("cp deploy/systemd"):
             shell(to_folder(line, tmp_path), tmp_path)
-    units = shlex.split(documented(page, "systemctl enable").partition("--now ")[2])
+    enable = [
+        line.partition("--now ")[2] for line in lines(FOLDER / f"{page}.md") if line.startswith("systemctl enable")
+    ]
+    units = shlex.split(" ".join(enable))
     binary("systemctl")
     shell(f"systemctl --root={shlex.quote(str(tmp_path))} enable {shlex.join(units)}", tmp_path)
     enabled = {path.name for path in folder.glob("*.wants/*")}

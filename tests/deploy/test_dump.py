@@ -1,6 +1,7 @@
 """Dumps of the database and copies of the images, with the commands in docs/deploy/backup.md."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -145,6 +146,12 @@ def _url(databases: Databases, database: str) -> str:
 
 
 # --- Images ---
+
+
+def test_timer_runs_the_commands_of_the_page() -> None:
+    unit = (BASE_DIR / "deploy" / "systemd" / "buildappswith-images.service").read_text()
+    found = re.findall(r"^ExecStart=/usr/bin/(rclone .*)$", unit, re.MULTILINE)
+    assert found == [documented("backup", "rclone sync"), documented("backup", "rclone delete")]
 
 
 def test_deleted_images_are_kept_and_restored(tmp_path: Path) -> None:
