@@ -17,6 +17,8 @@ from core.jobs import describe
 #: Maximum number of users that a request changes while the admin waits.
 MAX_AT_ONCE = 5
 MAX_USERS = 500
+#: When a job completes the run of a request that was stopped. No request takes longer.
+COMPLETE_AFTER_S = 300
 #: A run stops after this many failures in a row, because Clerk is probably unreachable.
 MAX_FAILURES = 3
 
@@ -39,10 +41,12 @@ def start(users: list[User], change: str, *, reason: str, actor: Actor) -> Acces
     with transaction.atomic():
         user_ids = [user.pk for user in users]
         run = AccessRun.objects.create(change=change, reason=reason, requested_by=actor.user, user_ids=user_ids)
-        if len(users) > MAX_AT_ONCE:
-            change_access_of_users.defer(run_id=run.pk)
-            return run
-    process(run, actor)
+        is_small = len(users) <= MAX_AT_ONCE
+        change_access_of_users.configure(schedule_in={"seconds": COMPLETE_AFTER_S if is_small else 0}).defer(
+            run_id=run.pk
+        )
+    if is_small:
+        process(run, actor)
     return run
 
 

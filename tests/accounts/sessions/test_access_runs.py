@@ -101,7 +101,7 @@ class TestRuns:
         return [UserFactory.create(name=f"User {clerk_id}", clerk_id=clerk_id) for clerk_id in ids]
 
     def test_few_users_are_changed_at_once_with_an_answer_each(
-        self, browser: Client, adam: User, users: list[User]
+        self, browser: Client, adam: User, users: list[User], fake: FakeClerk
     ) -> None:
         page = confirm(browser, "ban", users)
         assert "2 of 2 changes succeeded." in page
@@ -109,7 +109,11 @@ class TestRuns:
         assert list(User.objects.filter(banned=True).order_by("pk")) == users
         rows = AuditLog.objects.filter(action="ACCESS_CHANGED")
         assert {(row.actor, row.details["note"]) for row in rows if row.details} == {(adam, REASON)}
-        assert job_ids() == []
+        run = AccessRun.objects.get()
+        assert job_ids() == [run.pk]  # For the case that the request is stopped. It does nothing now.
+        sent = len(fake.requests)
+        access_runs.change_access_of_users(run_id=run.pk)
+        assert len(fake.requests) == sent
         assert "2 of 2 changes succeeded." in confirm(browser, "unban", users)
         assert not User.objects.filter(banned=True).exists()
 
@@ -135,10 +139,21 @@ class TestRuns:
         fake.handler = to_clerk
         browser.post(f"/admin/accounts/accessrun/{run.pk}/retry/")
         browser.post(f"/admin/accounts/accessrun/{run.pk}/retry/")
-        assert job_ids() == [run.pk]
+        assert job_ids() == [run.pk, run.pk]  # One of the request, and one of the two clicks.
         access_runs.change_access_of_users(run_id=run.pk)
         run.refresh_from_db()
         assert (run.state, run.changed, answers(run)) == ("finished", 2, [(True, "Banned.")] * 2)
+
+    def test_job_completes_the_run_of_a_stopped_request(
+        self, browser: Client, users: list[User], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(access_runs, "process", lambda run, actor: None)
+            assert "0 of 2 users processed." in confirm(browser, "ban", users)
+        run = AccessRun.objects.get()
+        access_runs.change_access_of_users(run_id=run.pk)
+        run.refresh_from_db()
+        assert (run.state, run.changed) == ("finished", 2)
 
 
 class TestJobs:
