@@ -85,7 +85,7 @@ def stop_push(push: MetadataPush) -> None:
     """Stop pushing because another system keeps changing the values, and log and audit it. Does not save the row."""
     push.state = State.STOPPED
     pushes = counted(push.bounces, "push", "pushes")
-    push.last_error = f"Another system changed the values again, {pushes} in a row. {ADVICE}"
+    push.last_error = f"Another system changed the values after {pushes} in a row. {ADVICE}"
     # Log only on commit, because dry runs of events also reach this point and are rolled back.
     message = "Stopped pushing the metadata of %s: another system keeps changing it. %s"
     transaction.on_commit(partial(log.error, message, push.user.clerk_id, ADVICE))

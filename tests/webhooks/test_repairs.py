@@ -2,21 +2,26 @@
 
 import html
 import re
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import Resolver404, resolve
 from django.utils import timezone
 
-from accounts.models import MetadataPush
+from accounts.models import IdentityConflict, MetadataPush, Reconciliation
 from tests.helpers.clients import with_password
 from tests.helpers.factories import UserFactory
+from tests.helpers.webhooks import WebhookClient, person
+from tests.webhooks.inbox.test_retry_policy import failing_handlers
+from tests.webhooks.jobs.rows import create_job
 from tests.webhooks.monitoring.test_hourly_counts import NOW, event
+from tests.webhooks.replay.test_bulk import run_jobs
 from webhooks.admin.dashboard import _list_urls
 from webhooks.admin.repairs.overview import BY_RUNBOOK, GROUPS
 from webhooks.inbox.rejections import RejectionCounter
-from webhooks.models import Alert, Replay
-from webhooks.monitoring import runbooks
+from webhooks.models import Alert, Replay, WebhookEvent
+from webhooks.monitoring import alerts, runbooks
 
 pytestmark = pytest.mark.django_db
 
@@ -120,3 +125,82 @@ def test_replay_form_is_prefilled_with_the_dry_run_reason(operator: Client) -> N
     )
     page = operator.get(f"/admin/webhooks/replay/{replay.pk}/change/").content.decode()
     assert re.search(r'<input type="text" name="reason" value="The handler was fixed"', page)
+
+
+def create_rows_in_every_state() -> None:
+    """Create jobs, pushes, conflicts and events. The number of rows is different for each figure of the dashboard."""
+    now = timezone.now()
+    for _ in range(3):
+        create_job(queued=timedelta(minutes=5))
+        create_job("doing")
+    create_job("todo", scheduled_at=now + timedelta(hours=1))
+    for _ in range(4):
+        create_job("failed", attempts=4)
+    create_job("succeeded")
+    for number, state in enumerate(["pending"] * 5 + ["refused", "done"]):
+        user = UserFactory.create(name=f"Person {number}")
+        done_at = now if state == "done" else None
+        MetadataPush.objects.create(user=user, state=state, requested_at=now, next_attempt_at=now, done_at=done_at)
+    for state in ["open"] * 2 + ["kept"]:
+        users = {"user": UserFactory.create(), "other": UserFactory.create()}
+        resolved_at = None if state == "open" else now
+        IdentityConflict.objects.create(
+            kind="several", email="olive@example.com", state=state, resolved_at=resolved_at, **users
+        )
+    for state in ["failed"] * 2 + ["dead"]:
+        next_attempt_at = now if state == "failed" else None
+        unsettled = {"processed_at": None, "next_attempt_at": next_attempt_at}
+        event(now, state=state, last_error="x", error_class="transient", **unsettled)
+    for _ in range(6):
+        event(now)
+
+
+def test_dashboard_figures_are_the_numbers_of_rows_in_their_lists(operator: Client) -> None:
+    create_rows_in_every_state()
+    alerts.check()
+    page = operator.get("/admin/webhooks/dashboard/").content.decode()
+    figures = re.findall(r'<a id="([\w-]+)" href="([^"]+)"[^>]*>(\d+)</a>', page)
+    figures += re.findall(r'<a id="(tile-\w+)" href="([^"]+)"[^>]*><span title="(\d+)">', page)
+    listed = {}
+    for name, url, _number in figures:
+        response = operator.get(html.unescape(url))
+        if "cl" in (response.context or {}):
+            listed[name] = len(response.context["cl"].result_list)
+    shown = {name: int(number) for name, _url, number in figures}
+    assert {"jobs", "failed-jobs", "pending", "conflicts", "alerts", "tile-received"} <= listed.keys()
+    assert listed == {name: shown[name] for name in listed}
+
+
+def test_drift_links_to_the_users_of_the_last_report(operator: Client) -> None:
+    for number in range(2):
+        user = UserFactory.create(name=f"Drifted {number}")
+        examples = [{"clerk_id": user.clerk_id, "kind": "stale", "fields": ["name"], "since": None}]
+        finished_at = timezone.now() + timedelta(seconds=number)
+        Reconciliation.objects.create(
+            kind="recent", state="finished", finished_at=finished_at, stale=1, repaired=1, examples=examples
+        )
+    page = operator.get("/admin/webhooks/dashboard/").content.decode()
+    [(url, number)] = re.findall(r'<a id="drift" href="([^"]+)">(\d+) differed', page)
+    listed = operator.get(html.unescape(url)).context["cl"].result_list
+    assert [user.name for user in listed] == ["Drifted 1"]
+    assert int(number) == len(listed)
+
+
+@pytest.mark.parametrize("is_bulk", (False, True))
+def test_reason_of_a_dry_run_is_kept_for_the_replay(operator: Client, webhook: WebhookClient, *, is_bulk: bool) -> None:
+    """The reason is typed once, on the event's page or for all matching events."""
+    with failing_handlers():
+        for _ in range(2):
+            webhook.created(person())
+    newest = WebhookEvent.objects.latest("pk").pk
+    typed = {"action": "dry_run", "reason": "The handler was fixed", "rate_limit": "0", "newest": newest}
+    events = "/admin/webhooks/webhookevent"
+    url = f"{events}/repair/?state=failed" if is_bulk else f"{events}/{newest}/repair/"
+    response = operator.post(url, typed, follow=True)
+    replay = run_jobs(Replay.objects.get())
+    page = operator.get(response.request["PATH_INFO"]).content.decode()
+    [reason] = re.findall(r'<input type="text" name="reason" value="([^"]*)"', page)
+    operator.post(f"/admin/webhooks/replay/{replay.pk}/control/", {"action": "run", "reason": reason})
+    repetition = run_jobs(Replay.objects.get(previous_run=replay))
+    assert (repetition.reason, repetition.dry_run) == ("The handler was fixed", False)
+    assert not WebhookEvent.objects.unsettled().filter(pk=newest).exists()
