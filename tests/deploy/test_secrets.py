@@ -81,6 +81,12 @@ def test_every_secret_has_a_canary() -> None:
     assert set(names) == set(CANARIES) | PUBLIC
 
 
+def test_rotation_of_every_secret_is_described() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (BASE_DIR / "docs" / "deploy" / "secrets.md").read_text(), re.MULTILINE)
+    described = set(re.findall(r"`([A-Z0-9_]+)`", " ".join(rows)))
+    assert {*CANARIES, "DATABASE_PASSWORD"} - {"SECRET_KEY_FALLBACKS"} <= described
+
+
 def assert_clean(text: str, place: str) -> None:
     assert [canary for canary in FORBIDDEN if canary in text] == [], place
 
