@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.clerk.payloads import ClerkUser
@@ -61,7 +61,7 @@ ORDER BY person.id, other.id LIMIT 1000
 def users_with_emails(emails: Collection[str], *, exclude_clerk_ids: Collection[str]) -> dict[str, list[User]]:
     """Return the accounts with these emails, ignoring case, except those with `exclude_clerk_ids`, by lowercase email.
 
-    Deleted users are included. Empty accounts left behind by linking are not.
+    Deleted users are included. The empty accounts that linking leaves behind, inactive and without a Clerk ID, are not.
     """
     if not emails:
         return {}
@@ -70,7 +70,8 @@ def users_with_emails(emails: Collection[str], *, exclude_clerk_ids: Collection[
         email_of = {pk: email for email, pk in cursor.fetchall()}
     found: dict[str, list[User]] = defaultdict(list)
     if email_of:
-        for user in _without_shells(User.objects.filter(pk__in=email_of).order_by("pk")):
+        users = User.objects.filter(pk__in=email_of).exclude(clerk_id=None, is_active=False)
+        for user in users.order_by("pk"):
             found[email_of[user.pk]].append(user)
     return found
 
@@ -176,11 +177,6 @@ def snapshot(user: User) -> dict[str, Any]:
         "created_at": user.created_at.isoformat(),
         "deleted_at": user.deleted_at.isoformat() if user.deleted_at else None,
     }
-
-
-def _without_shells(users: QuerySet[User]) -> QuerySet[User]:
-    """Exclude the empty accounts that linking leaves behind: inactive and without a Clerk ID."""
-    return users.exclude(clerk_id=None, is_active=False)
 
 
 def _is_unclaimed(user: User) -> bool:

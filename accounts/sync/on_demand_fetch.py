@@ -32,10 +32,6 @@ def request(clerk_id: str) -> Reconciliation:
     person=Person("clerk_id", "accounts.User", "clerk_id", "clerk_id"),
 )
 def reconcile_user(clerk_id: str, report_id: int) -> None:
-    run(clerk_id, report_id)
-
-
-def run(clerk_id: str, report_id: int) -> None:
     """Run the comparison and complete the report. Errors from Clerk are stored in the report."""
     report = Reconciliation.objects.get(pk=report_id)
     if report.state != State.RUNNING:

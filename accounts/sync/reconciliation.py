@@ -8,8 +8,7 @@ can resume. A recent run reads the latest changes until it reaches the previous 
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -64,7 +63,9 @@ def reconcile(
             are kept, no users are deleted, and the error is stored in the report.
         AlreadyRunningError: another reconciliation is running.
     """
-    with _exclusive_run():
+    with try_lock(LOCK) as is_held:
+        if not is_held:
+            raise AlreadyRunningError("Another reconciliation is already running. See its report in the admin.")
         since = None if full else _watermark()
         if run is None and since is None:
             run = unfinished_run(dry_run=dry_run, paused=max_pages is not None)
@@ -199,11 +200,3 @@ def unfinished_run(*, dry_run: bool = False, paused: bool) -> Reconciliation | N
     runs = runs if paused else runs.exclude(state=State.PAUSED)
     finished = Reconciliation.objects.filter(kind=Kind.FULL, dry_run=dry_run, state=State.FINISHED).first()
     return runs.filter(started_at__gt=finished.started_at).first() if finished else runs.first()
-
-
-@contextmanager
-def _exclusive_run() -> Iterator[None]:
-    with try_lock(LOCK) as is_held:
-        if not is_held:
-            raise AlreadyRunningError("Another reconciliation is already running. See its report in the admin.")
-        yield
