@@ -46,11 +46,11 @@ def _secret_problem(position: int, secret: str) -> checks.CheckMessage | None:
 def check_allowed_addresses(**kwargs: Any) -> list[checks.CheckMessage]:
     """E003 and E004: an IP allowlist is invalid."""
     found: list[checks.CheckMessage] = []
-    for name, number in (("CLERK_WEBHOOK_ALLOWED_IPS", 3), ("METRICS_ALLOWED_IPS", 4)):
+    for name, number, other in (("CLERK_WEBHOOK_ALLOWED_IPS", 3, ", or use “svix”"), ("METRICS_ALLOWED_IPS", 4, "")):
         try:
             ip_allowlist.networks(tuple(getattr(settings, name)))
         except ValueError as error:
-            hint = 'Separate addresses or networks with commas, or use "svix".'
+            hint = f"Separate addresses or networks with commas{other}."
             found.append(checks.Error(f"{name} is invalid: {error}.", hint=hint, id=f"webhooks.E00{number}"))
     return found
 

@@ -163,7 +163,7 @@ DANGEROUS = {
     "SVIX_ENDPOINT_ID": "",
 }
 #: Settings that can have any value, or that other tests set: those of this file, tests.core.test_object_store and
-#: tests.webhooks.test_checks.
+#: tests.webhooks.replay.test_recovery.
 OTHERS = {
     "BIND",
     "DATABASE_PASSWORD",

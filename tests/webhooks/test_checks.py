@@ -85,6 +85,12 @@ def test_invalid_address_is_an_error(settings: Settings, entry: str) -> None:
     assert entry in message().msg
 
 
+def test_only_webhooks_are_advised_to_allow_svix(settings: Settings) -> None:
+    settings.CLERK_WEBHOOK_ALLOWED_IPS = settings.METRICS_ALLOWED_IPS = ["x"]
+    hints = {each.id: each.hint or "" for each in checks.run_checks(tags=[checks.Tags.security])}
+    assert ("svix" in hints["webhooks.E003"], "svix" in hints["webhooks.E004"]) == (True, False)
+
+
 def test_check_command_fails(settings: Settings) -> None:
     settings.CLERK_WEBHOOK_SECRETS = []
     with pytest.raises(SystemCheckError, match=r"webhooks\.E001"):
