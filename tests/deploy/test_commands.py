@@ -1,29 +1,22 @@
 """Every command in README.md and docs/deploy is run by a test, or there is a reason why a test cannot run it."""
 
-import os
 import re
 import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 import yaml
 from django.core.management import get_commands, load_command_class
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from config.environment import BASE_DIR
-from tests.deploy.pages import FOLDER, PAGES, blocks, documented, lines
+from tests.deploy.pages import FOLDER, PAGES, blocks, documented, lines, shell
 from tests.deploy.test_write_environment import CLERK, parse
 from tests.deploy.test_write_environment import run as run_script
-from tests.helpers.servers import pgbouncer, proxies
-from tests.helpers.servers.processes import free_port, wait_until
 from tests.helpers.servers.proxies import binary
 
-HERE = "deploy/test_commands.py::"
+HERE, PROGRAMS = "deploy/test_commands.py::", "deploy/test_programs.py::"
 #: The start of a command, or a part of it, and the test that runs it.
 RUN = {
     r"run --rm setup": "deploy/test_write_environment.py::test_site_starts_with_the_written_file",
@@ -34,20 +27,20 @@ RUN = {
     r"^install |^mkdir -p|^printf": HERE + "test_files_are_installed",
     r"createdb|ALTER DATABASE|pg_dump|pg_restore": "deploy/test_dump.py::"
     "test_dump_is_restored_and_the_audit_log_matches_its_seals",
-    r"createuser": HERE + "test_role_is_created",
+    r"createuser": PROGRAMS + "test_role_is_created",
     r"^rclone [^ ]+ .*backup:": "deploy/test_dump.py::test_deleted_images_are_kept_and_restored",
     r"^rclone copy .* cdn:": HERE + "test_static_files_are_copied_to_a_cdn",
     r"^runuser -u postgres -- pgbackrest": "deploy/test_backup.py::test_backups_are_made_on_every_day_of_the_week",
     r"^runuser -u postgres -- pg_basebackup": "journeys/test_replica.py::"
     "test_primary_knows_the_replica_by_the_documented_name",
     r"^gunicorn ": "config/test_startup.py::test_process_reports_every_dangerous_setting_and_exits",
-    r"^sed .*nginx|^nginx -t": HERE + "test_nginx_accepts_the_configuration_of_the_page",
-    r"^sed .*Caddyfile": HERE + "test_caddy_accepts_the_configuration_of_the_page",
-    r"^sed .*pgbouncer": HERE + "test_pooler_starts_with_the_configuration_of_the_page",
+    r"^sed .*nginx|^nginx -t": PROGRAMS + "test_nginx_accepts_the_configuration_of_the_page",
+    r"^sed .*Caddyfile": PROGRAMS + "test_caddy_accepts_the_configuration_of_the_page",
+    r"^sed .*pgbouncer": PROGRAMS + "test_pooler_starts_with_the_configuration_of_the_page",
     r"^curl ": "deploy/test_proxies.py::test_commands_of_the_page_show_what_it_promises",
     r"^until ": "deploy/test_proxies.py::test_rolling_restart_waits_until_the_web_host_is_ready",
-    r"create secret": HERE + "test_secret_contains_the_environment_file",
-    r"apply -k": HERE + "test_kustomization_uses_the_image_of_the_page",
+    r"create secret": PROGRAMS + "test_secret_contains_the_environment_file",
+    r"apply -k": PROGRAMS + "test_kustomization_uses_the_image_of_the_page",
     r"^mkdir -m 700|^for name in|^chmod 444": HERE + "test_secrets_of_containers_are_moved_to_files",
     r"^[A-Z_]+_FILE=\S+$": "config/test_secret_files.py::test_value_is_read_from_the_file_without_white_space",
 }
@@ -78,17 +71,6 @@ def test_test_of_a_command_exists(name: str) -> None:
 def test_every_statement_is_run_by_a_test() -> None:
     """documented() in tests.helpers.servers.replica runs those of replica.md, and deploy/test_pages.py those of secrets.md."""
     assert {page.stem for page in PAGES if blocks(page, "sql")} == {"replica", "secrets"}
-
-
-def shell(line: str, folder: Path, **environ: str) -> str:
-    """Run a line of a page in the checkout, and return its output."""
-    command = ["/bin/sh", "-ec", line]
-    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "HOME": str(folder)} | environ
-    done = subprocess.run(
-        command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def to_folder(line: str, folder: Path) -> str:
@@ -192,135 +174,3 @@ def test_static_files_are_copied_to_a_cdn(tmp_path: Path) -> None:
     store.mkdir()
     shell(line, tmp_path, RCLONE_CONFIG_CDN_TYPE="alias", RCLONE_CONFIG_CDN_REMOTE=str(store))
     assert (store / "static" / "static" / "css" / "base.1a2b.css").exists()
-
-
-# --- Proxies ---
-
-
-def test_nginx_accepts_the_configuration_of_the_page(tmp_path: Path) -> None:
-    site = tmp_path / "site.conf"
-    shell(
-        documented("proxy", "nginx/buildappswith.conf").partition(" > ")[0] + f" > {shlex.quote(str(site))}", tmp_path
-    )
-    text = site.read_text()
-    assert "profiles.example.com" not in re.sub(r"#.*", "", text)
-    proxies.certificate(tmp_path, "people.example.org")
-    text = re.sub(r"listen (80|443)\b", lambda match: f"listen 127.0.0.1:{free_port()}", text)
-    site.write_text(text.replace("/etc/letsencrypt/live/people.example.org", str(tmp_path)))
-    main = tmp_path / "nginx.conf"
-    main.write_text(proxies.NGINX_MAIN.format(user=""))
-    done = subprocess.run(proxies.nginx_command(tmp_path, main, "-t"), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def test_folder_of_certbot_is_served() -> None:
-    folder = documented("proxy", "certbot certonly").partition("--webroot-path ")[2].split()[0]
-    assert f"root {folder};" in proxies.NGINX_SITE.read_text()
-
-
-def test_caddy_accepts_the_configuration_of_the_page(tmp_path: Path) -> None:
-    if proxies.caddy_buffer_option() != "buffer_requests":
-        pytest.skip("The command is for Caddy 2.6.")
-    path = shlex.quote(str(tmp_path / "Caddyfile"))
-    shell(documented("proxy", "caddy/Caddyfile").partition(" > ")[0] + f" > {path}", tmp_path)
-    shell(f"caddy validate --adapter caddyfile --config {path}", tmp_path, SITE_URL="https://people.example.org")
-
-
-# --- Database ---
-
-
-@pytest.fixture
-def role(database_url: str) -> Iterator[None]:
-    yield
-    with psycopg.connect(database_url, autocommit=True) as owner:
-        owner.execute("DROP ROLE IF EXISTS buildappswith")
-
-
-@pytest.mark.usefixtures("role")
-def test_role_is_created(database_url: str, tmp_path: Path) -> None:
-    found = shutil.which("createuser", path=f"{os.environ['PATH']}:/usr/lib/postgresql/15/bin")
-    if found is None:
-        pytest.skip("createuser is not installed (Debian: apt-get install postgresql-15).")
-    parts = conninfo_to_dict(database_url)
-    environ = {"PGHOST": str(parts["host"]), "PGUSER": str(parts["user"]), "PGDATABASE": str(parts["dbname"])}
-    line = documented("one_host", "createuser").partition("-- ")[2]
-    shell(f"{Path(found).parent}/{line}", tmp_path, **environ)
-    with psycopg.connect(database_url) as session:
-        options = "SELECT rolcanlogin, rolsuper FROM pg_roles WHERE rolname = 'buildappswith'"
-        assert session.execute(options).fetchone() == (True, False)
-
-
-@pytest.mark.usefixtures("role")
-def test_pooler_starts_with_the_configuration_of_the_page(database_url: str, tmp_path: Path) -> None:
-    """PgBouncer authenticates the role with the file of the page, and logs in to PostgreSQL with its password."""
-    parts = conninfo_to_dict(database_url)
-    with psycopg.connect(database_url, autocommit=True) as owner:
-        owner.execute("CREATE ROLE buildappswith LOGIN PASSWORD 'password'")
-    folder, port = tmp_path / "pgbouncer", free_port()
-    folder.mkdir()
-    line = documented("pooler", "pgbouncer.ini").partition(" > ")[0]
-    text = shell(line, tmp_path).replace("/etc/pgbouncer/", f"{folder}/")
-    server = f"host={parts['host']} port={parts.get('port') or 5432} dbname={parts['dbname']}"
-    text = text.replace("host=127.0.0.1 port=5432 dbname=buildappswith", server).replace("6432", str(port))
-    if _pgbouncer_version() < (1, 21):
-        text = re.sub(r"^max_prepared_statements.*\n", "", text, flags=re.MULTILINE)
-    if os.geteuid() == 0:
-        text += "user = nobody\n"
-        for path in (tmp_path.parent.parent, tmp_path.parent, tmp_path, folder):
-            path.chmod(0o755)
-    [users] = re.findall(r"Enter the line `(.*?)` in `/etc/pgbouncer/userlist.txt`", (FOLDER / "pooler.md").read_text())
-    (folder / "userlist.txt").write_text(f"{users}\n")
-    (folder / "pgbouncer.ini").write_text(text)
-    url = make_conninfo(host="127.0.0.1", port=port, user="buildappswith", dbname="buildappswith")
-    with subprocess.Popen([pgbouncer.binary(), folder / "pgbouncer.ini"], stderr=subprocess.PIPE, text=True) as process:
-        try:
-            wait_until(lambda: _answers(url), "PgBouncer did not start")
-            with pytest.raises(psycopg.OperationalError):
-                psycopg.connect(make_conninfo(url, password="wrong"), connect_timeout=5)
-        finally:
-            process.terminate()
-
-
-def _pgbouncer_version() -> tuple[int, ...]:
-    shown = subprocess.run([pgbouncer.binary(), "--version"], capture_output=True, text=True, check=True).stdout
-    return tuple(int(number) for number in re.findall(r"\d+", shown)[:2])
-
-
-def _answers(url: str) -> bool:
-    try:
-        with psycopg.connect(make_conninfo(url, password="password"), connect_timeout=5) as session:
-            return session.execute("SELECT current_user").fetchone() == ("buildappswith",)
-    except psycopg.OperationalError:
-        return False
-
-
-# --- Kubernetes ---
-
-
-def test_secret_contains_the_environment_file(tmp_path: Path) -> None:
-    binary("kubectl")
-    (tmp_path / ".env").write_text("SECRET_KEY=mine\n")
-    line = documented("kubernetes", "create secret").replace("deploy/.env", shlex.quote(str(tmp_path / ".env")))
-    secret = yaml.safe_load(shell(f"{line} --dry-run=client --output=json", tmp_path))
-    [web] = [
-        each
-        for each in yaml.safe_load_all((BASE_DIR / "deploy/kubernetes/web.yaml").read_text())
-        if each["kind"] == "Deployment"
-    ]
-    pod = web["spec"]["template"]["spec"]
-    assert pod["volumes"][0]["secret"]["secretName"] == secret["metadata"]["name"]
-    assert {mount.get("subPath") for mount in pod["containers"][0]["volumeMounts"]} >= set(secret["data"])
-
-
-def test_kustomization_uses_the_image_of_the_page(tmp_path: Path) -> None:
-    binary("kubectl")
-    pushed = documented("kubernetes", "docker push").split()[-1]
-    rendered = shell(documented("kubernetes", "apply -k").replace("apply -k", "kustomize"), tmp_path)
-    manifests = [
-        *yaml.safe_load_all(rendered),
-        *yaml.safe_load_all((BASE_DIR / "deploy/kubernetes/migrate.yaml").read_text()),
-    ]
-    pods = [spec for each in manifests if (spec := each.get("spec", {}).get("template", {}).get("spec"))]
-    assert len(pods) == 3
-    assert {container["image"] for pod in pods for container in pod["containers"]} == {pushed}
-    assert {each["metadata"].get("namespace", "buildappswith") for each in manifests} == {"buildappswith"}
