@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import yaml
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from config.environment import BASE_DIR
-from tests.deploy.pages import FOLDER, documented, shell
+from tests.deploy.pages import FOLDER, blocks, documented, shell
 from tests.helpers.servers import pgbouncer, proxies
 from tests.helpers.servers.processes import free_port, wait_until
 from tests.helpers.servers.proxies import binary
@@ -59,7 +60,8 @@ def test_caddy_accepts_the_configuration_of_the_page(tmp_path: Path) -> None:
 def role(database_url: str) -> Iterator[None]:
     yield
     with psycopg.connect(database_url, autocommit=True) as owner:
-        owner.execute("DROP ROLE IF EXISTS buildappswith")
+        for name in ("buildappswith_b", "buildappswith"):
+            owner.execute(f"DROP ROLE IF EXISTS {name}".encode())
 
 
 @pytest.mark.usefixtures("role")
@@ -90,10 +92,15 @@ def test_pooler_starts_with_the_configuration_of_the_page(database_url: str, rea
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute("CREATE ROLE buildappswith LOGIN PASSWORD 'password'")
     path = _write_pooler(database_url, readable_folder, port := free_port())
-    url = make_conninfo(host="127.0.0.1", port=port, user="buildappswith", dbname="buildappswith")
+    url = make_conninfo(host="127.0.0.1", port=port, user="buildappswith", dbname="buildappswith", password="password")
     with subprocess.Popen([pgbouncer.binary(), path], stderr=subprocess.DEVNULL) as process:
         try:
             wait_until(lambda: _answers(url), "PgBouncer did not start")
+            _add_second_role(database_url, readable_folder)
+            process.send_signal(signal.SIGHUP)  # as `systemctl reload pgbouncer` does
+            second = make_conninfo(url, user="buildappswith_b", password="new-password")
+            wait_until(lambda: _answers(second), "PgBouncer rejects the second role")
+            assert _answers(url)
             with pytest.raises(psycopg.OperationalError):
                 psycopg.connect(make_conninfo(url, password="wrong"), connect_timeout=5)
         finally:
@@ -116,14 +123,25 @@ def _write_pooler(database_url: str, folder: Path, port: int) -> Path:
     return path
 
 
+def _add_second_role(database_url: str, folder: Path) -> None:
+    """Create the role of the rotation in docs/deploy/secrets.md, and add its line to PgBouncer's file."""
+    create, _ = blocks(FOLDER / "secrets.md", "sql")
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(create.encode())
+    [line] = re.findall(r"add the line `(.*?)` to `/etc/pgbouncer", (FOLDER / "secrets.md").read_text())
+    with (folder / "userlist.txt").open("a") as file:
+        file.write(f"{line}\n")
+
+
 def _pgbouncer_version() -> tuple[int, ...]:
     shown = subprocess.run([pgbouncer.binary(), "--version"], capture_output=True, text=True, check=True).stdout
     return tuple(int(number) for number in re.findall(r"\d+", shown)[:2])
 
 
 def _answers(url: str) -> bool:
+    """Return whether a login works and acts as the first role."""
     try:
-        with psycopg.connect(make_conninfo(url, password="password"), connect_timeout=5) as session:
+        with psycopg.connect(url, connect_timeout=5) as session:
             return session.execute("SELECT current_user").fetchone() == ("buildappswith",)
     except psycopg.OperationalError:
         return False
