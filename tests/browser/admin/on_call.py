@@ -23,6 +23,7 @@ from tests.browser.admin.repairing import (
     wait_for_status,
 )
 from tests.browser.axe import admin_violations
+from tests.browser.scenario import expect_no_overflow
 from tests.helpers.servers.faulty_site import FaultySite
 from tests.helpers.servers.site import Site
 
@@ -230,3 +231,10 @@ class TestConflict:
         root.locator("#result_list tbody th a").first.click()
         expect(root.get_by_role("button", name="Keep separate")).to_be_visible()
         assert admin_violations(root, axe) == []
+
+
+def test_runbooks_fit_on_a_phone(tab: Page, site: Site) -> None:
+    tab.set_viewport_size({"width": 360, "height": 740})
+    for path in sorted((BASE_DIR / "docs" / "runbooks").glob("*.md")):
+        tab.goto(f"{site.app}/admin/webhooks/alert/runbooks/{path.stem}/")
+        expect_no_overflow(tab)
