@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Playwright, expect, sync_playwright
 
 from tests.helpers.servers.site import Site, running_site
 
@@ -19,6 +19,9 @@ TOKEN_LIFETIME_S, CLOCK_SKEW_S = 2, 5
 #: Timeout of each step. It is long, because many tests share a machine.
 TIMEOUT_MS = 15_000
 EXECUTABLES = ("chromium", "chromium-browser", "google-chrome")
+
+# Playwright runs an event loop in this thread, and Django rejects queries next to an event loop. The visual regression test needs both.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 expect.set_options(timeout=TIMEOUT_MS)
 
@@ -31,11 +34,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
+    """Start Playwright once for each process, because it cannot be started twice."""
     with sync_playwright() as playwright:
-        browser = launch(playwright.chromium)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    browser = launch(playwright.chromium)
+    yield browser
+    browser.close()
 
 
 def launch(chromium: BrowserType, *flags: str, **options: Any) -> Browser:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Playwright
 from pytest_django import DjangoDbBlocker
 
 from local.components.views import GROUPS
@@ -44,12 +44,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(scope="module")
-def studio(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Studio]:
-    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), sync_playwright() as playwright:
-        # Playwright runs an event loop in this thread, and Django rejects queries next to an event loop.
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        with open_studio(playwright, patch) as studio:
-            yield studio
+def studio(playwright: Playwright, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Studio]:
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), open_studio(playwright, patch) as studio:
+        yield studio
 
 
 @pytest.mark.parametrize("name", PAGES)
