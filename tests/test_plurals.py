@@ -71,9 +71,10 @@ def _uncounted_parts(node: ast.JoinedStr) -> Iterator[str]:
 
 
 def _is_constant(node: ast.expr) -> bool:
-    """Return whether the value is a constant, which is never one, or has its noun already."""
+    """Return whether the value is a constant or a limit, which is never one, or has its noun already."""
     name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ast.unparse(node)
-    return name in SELECTING or (name.rpartition(".")[2].isupper() and "settings" not in name)
+    is_constant = name.rpartition(".")[2].isupper() and "settings" not in name
+    return name in SELECTING or is_constant or name.endswith("limit")
 
 
 @pytest.mark.parametrize("folder", SOURCES)
@@ -93,7 +94,7 @@ def test_interface_strings_with_a_number_have_plural_forms() -> None:
     assert [text for text in ids if find_in_text(text)] == []
 
 
-@pytest.mark.parametrize(("number", "expected"), ((0, "0 users"), (1, "1 user"), (2, "2 users"), (1000, "1000 users")))
+@pytest.mark.parametrize(("number", "expected"), ((0, "0 users"), (1, "1 user"), (2, "2 users"), (1200, "1,200 users")))
 def test_noun_agrees_with_its_number(number: int, expected: str) -> None:
     assert counted(number, "user") == expected
 

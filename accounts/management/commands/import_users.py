@@ -12,6 +12,7 @@ from accounts.clerk.api import ClerkApiError
 from accounts.imports import invitations, services
 from accounts.imports.rows import FileError
 from accounts.models import ImportedAccount, UserImport
+from core.english import counted
 
 
 class Command(BaseCommand):
@@ -40,11 +41,11 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{file} cannot be read: {error.strerror}.") from None
         verb = "could be created" if dry_run else "created"
-        self.stdout.write(f"{run.created:,} accounts {verb}, {run.refused:,} lines refused.")
+        self.stdout.write(f"{counted(run.created, 'account')} {verb}, {counted(run.refused, 'line')} refused.")
         if invite and not dry_run:
             self._invite(run)
         if run.refused:
-            raise CommandError(f"{run.refused:,} lines were refused. {report} contains the reason for each line.")
+            raise CommandError(f"{counted(run.refused, 'line')} refused. {report} contains the reason for each line.")
 
     def _check(self, file: Path, report: Path) -> UserImport:
         with _progress_bar(file) as bar:

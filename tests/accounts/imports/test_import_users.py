@@ -56,7 +56,7 @@ def report(path: Path) -> list[list[str]]:
 class TestImport:
     def test_account_is_linked_when_its_person_signs_up(self, tmp_path: Path, webhook: WebhookClient) -> None:
         output, error = run(write(tmp_path, f"{HEADER}Olive@Example.com,Olive,BUILDER\n"))
-        assert (output, error) == ("1 accounts created, 0 lines refused.\n", "")
+        assert (output, error) == ("1 account created, 0 lines refused.\n", "")
         account = User.objects.get()
         assert (account.email, account.clerk_id, account.is_active) == ("olive@example.com", None, True)
         assert not account.has_usable_password()
@@ -80,8 +80,8 @@ class TestImport:
         lines = ("a@example.com,A,", "nobody,B,", "A@EXAMPLE.com,C,", "known@example.com,D,", "gone@example.com,E,")
         path = write(tmp_path, HEADER + "\n".join(lines))
         output, error = run(path)
-        assert output == "1 accounts created, 4 lines refused.\n"
-        assert error == f"4 lines were refused. {path}.refused.csv contains the reason for each line."
+        assert output == "1 account created, 4 lines refused.\n"
+        assert error == f"4 lines refused. {path}.refused.csv contains the reason for each line."
         assert report(tmp_path / "accounts.csv.refused.csv") == [
             ["line", "reason"],
             ["3", "email is missing or is not an email address."],
@@ -158,7 +158,7 @@ class TestInterruption:
         assert (User.objects.count(), UserImport.objects.get().last_line) == (4, 5)
         assert len(report(tmp_path / "accounts.csv.refused.csv")) == 2
         output, _error = run(path)
-        assert output == "Continuing after line 5.\n12 accounts created, 1 lines refused.\n"
+        assert output == "Continuing after line 5.\n12 accounts created, 1 line refused.\n"
         assert User.objects.count() == 12
         assert [line for line, _ in report(tmp_path / "accounts.csv.refused.csv")] == ["line", "8"]
 
@@ -174,7 +174,7 @@ class TestInterruption:
                 running.wait()
             cursor.execute("SELECT pg_advisory_unlock(%s)", [services.LOCK])
         assert (User.objects.count(), ImportedAccount.objects.count(), UserImport.objects.get().last_line) == (0, 0, 0)
-        assert run(path)[0] == "1,200 accounts created, 1 lines refused.\n"
+        assert run(path)[0] == "1,200 accounts created, 1 line refused.\n"
         assert User.objects.count() == ImportedAccount.objects.count() == 1200
 
     def test_second_process_does_not_import_the_same_lines(
