@@ -19,9 +19,9 @@ MAX_RATIOS = {
     "builder page, visitor, warm": 2.5,
     "builder page, visitor, cold": 4.6,
     "builder page, unchanged (304)": 1.4,
-    "directory, visitor, warm": 4.0,
-    "directory, visitor, cold": 7.0,
-    "search, visitor": 6.0,
+    "directory, visitor, warm": 4.6,
+    "directory, visitor, cold": 8.0,
+    "search, visitor": 6.8,
 }
 
 
