@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
@@ -20,6 +21,7 @@ from core.admin.read_only import ReadOnlyAdmin
 from profiles.directory import synonyms
 from profiles.forms.synonyms import SynonymForm
 from profiles.models import (
+    Availability,
     Badge,
     BuilderProfile,
     ClientProfile,
@@ -36,24 +38,50 @@ from profiles.reports.admin import ReportAdmin
 from profiles.visibility import HidingReason, hiding_reasons
 
 
-class PublicFilter(admin.SimpleListFilter):
+class VisibilityFilter(admin.SimpleListFilter):
+    """The words of the column, as a filter."""
+
     title, parameter_name = _("visibility"), "public"
 
     @override
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
         return [
-            ("yes", _("Public")),
-            ("listed", _("Public and listed")),
+            ("listed", _("Public")),
+            ("unlisted", _("Public, not listed")),
             ("no", _("Not public")),
+            ("hidden", _("Hidden")),
+            ("unpublished", _("Unpublished")),
+            ("deleted", _("Deleted")),
             ("archived", _("Archived")),
+            ("banned", User.Inactive.BANNED.label),
+            ("account_deleted", User.Inactive.DELETED.label),
         ]
 
     @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         public = Q(pk__in=BuilderProfile.objects.published().values("pk"))
-        chosen = {"yes": public, "listed": Q(pk__in=BuilderProfile.objects.listed().values("pk")), "no": ~public}
-        chosen["archived"] = Q(archived_at__isnull=False)
+        listed = Q(pk__in=BuilderProfile.objects.listed().values("pk"))
+        chosen = {
+            "listed": listed,
+            "unlisted": public & ~listed,
+            "no": ~public,
+            **{name: Q(**{f"{name}_at__isnull": False}) for name in ("hidden", "unpublished", "deleted", "archived")},
+            "banned": Q(user__banned=True),
+            "account_deleted": Q(user__deleted_at__isnull=False),
+        }
         return queryset.filter(chosen.get(str(self.value()), Q()))
+
+
+class FeaturedFilter(admin.SimpleListFilter):
+    title, parameter_name = _("featured"), "featured"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [("yes", _("Yes")), ("no", _("No"))]
+
+    @override
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(featured_at__isnull=self.value() == "no") if self.value() else queryset
 
 
 class VisibilityColumnMixin[M: Model](admin.ModelAdmin[M]):
@@ -83,25 +111,15 @@ def _describe(reason: HidingReason) -> str:
 @admin.register(BuilderProfile)
 class BuilderProfileAdmin(VisibilityColumnMixin[BuilderProfile], ReadOnlyAdmin[BuilderProfile]):
     change_form_template = "admin/profiles/builderprofile/change_form.html"
-    list_display = (
-        "name",
-        "visibility",
-        "headline",
-        "validation_tier",
-        "available_for_hire",
-        "searchable",
-        "featured_at",
-    )
-    list_filter = (
-        PublicFilter,
-        *("validation_tier", "available_for_hire", "availability", "searchable", "user__banned"),
-        *(
-            (name, admin.EmptyFieldListFilter)
-            for name in ("featured_at", "hidden_at", "unpublished_at", "deleted_at", "user__deleted_at")
-        ),
-    )
+    list_display = ("name", "visibility", "headline", "validation_tier", "shown_availability", "featured_at")
+    list_filter = (VisibilityFilter, FeaturedFilter, "validation_tier", "availability")
     list_select_related = ("user",)
     search_fields = ("=slug", "^user__name", "=user__clerk_id")
+
+    @admin.display(description=_("availability"))
+    def shown_availability(self, profile: BuilderProfile) -> str:
+        """Return the availability that clients see."""
+        return str(Availability(profile.effective_availability).label)
 
 
 @admin.register(ClientProfile)

@@ -156,8 +156,10 @@ class TestAdminLists:
         (
             ("no", {"hidden", "archived"}),
             ("archived", {"archived"}),
-            ("yes", {"public", "listed"}),
+            ("unlisted", {"public"}),
             ("listed", {"listed"}),
+            ("banned", {"hidden"}),
+            ("hidden", set()),
         ),
     )
     def test_builders_are_filtered_by_visibility(self, adam: Client, value: str, expected: set[str]) -> None:
