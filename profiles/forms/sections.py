@@ -175,7 +175,7 @@ class TermsForm(ProfileForm[BuilderProfile]):
         min_value=1,
         max_value=MAX_PROJECT,
         label=_("Smallest project"),
-        help_text=_("The smallest budget that you accept, in the same currency."),
+        help_text=_("The smallest budget you take on, in the same currency."),
         error_messages={
             "invalid": _("Enter a whole number, like 2000."),
             "min_value": _("Enter a budget above zero, or leave it blank."),
@@ -186,7 +186,7 @@ class TermsForm(ProfileForm[BuilderProfile]):
         required=False,
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
         label=_("Start date"),
-        help_text=_("The earliest day on which you can start. Leave blank if you can start now."),
+        help_text=_("The earliest day you can start. Leave blank if you can start now."),
         error_messages={"invalid": _("Enter a date as year, month and day, like 2027-01-15.")},
     )
     days_per_week = forms.IntegerField(
@@ -237,7 +237,7 @@ class TermsForm(ProfileForm[BuilderProfile]):
         }
         help_texts = {
             "availability": _(
-                "Saving confirms your availability as of today. Recently confirmed builders rank higher."
+                "Saving confirms your availability as of today. Builders who confirmed recently rank higher."
             ),
             "available_for_hire": _("Turn this off if you are not taking on any work."),
             "adhd_friendly": _("You work in small steps, agree clear next actions and keep calls short."),

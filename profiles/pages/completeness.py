@@ -91,7 +91,7 @@ STEPS = (
     Step(
         5,
         _("Confirm your availability"),
-        _("Recently confirmed builders rank higher."),
+        _("Builders who confirmed recently rank higher."),
         lambda profile: profile.availability_confirmed_at is not None,
         "terms",
     ),

@@ -20,7 +20,7 @@ class ReportForm(forms.Form):
         required=False,
         label=_("Details"),
         widget=forms.Textarea({"rows": 5}),
-        help_text=_("What we should look at, and how you know about it."),
+        help_text=_("Tell us what to look at and how you found out."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

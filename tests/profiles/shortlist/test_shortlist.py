@@ -52,7 +52,7 @@ def test_builder_can_be_saved_and_removed_from_a_card(olive: BuilderProfile, ver
     assert "Olive Owner" in read(vera)
     signed_in(vera).post(SAVE, {"on": "0"})
     assert buttons(read(vera, "/builders/")) == ["Save"]
-    assert "You have not saved a builder yet." in read(vera)
+    assert "You have not saved any builders yet." in read(vera)
 
 
 def test_builder_can_be_saved_from_the_page(olive: BuilderProfile, vera: User) -> None:
