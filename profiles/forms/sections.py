@@ -239,7 +239,7 @@ class TermsForm(ProfileForm[BuilderProfile]):
             "availability": _(
                 "Saving confirms your availability as of today. Builders who confirmed recently rank higher."
             ),
-            "available_for_hire": _("Turn this off if you are not taking on any work."),
+            "available_for_hire": _("While this is off, clients see “Unavailable”, whatever your availability is."),
             "adhd_friendly": _("You work in small steps, agree clear next actions and keep calls short."),
         }
 

@@ -27,11 +27,16 @@ TITLES: dict[str, str | Promise] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A section version: the values that an edit replaced."""
+    """A section version: the values that an edit replaced.
+
+    Attributes:
+        action: the label of the button that restores the version.
+    """
 
     pk: int
     newest: int
     summary: str
+    action: str
     values: list[tuple[str, str]]
     by: str
     at: datetime
@@ -70,7 +75,16 @@ def _entry(version: SectionVersion, newest: int, profile: BuilderProfile, viewer
         name=str(version.replaced_by or ""),
         you=gettext("you"),
     )
-    return Entry(version.pk, newest, _summary(version), list(_values(version, profile)), by, version.replaced_at)
+    values = list(_values(version, profile))
+    return Entry(version.pk, newest, _summary(version), _action(version), values, by, version.replaced_at)
+
+
+def _action(version: SectionVersion) -> str:
+    """Return what restoring does. If there was nothing before the change, restoring removes the current content."""
+    if version.section == section_history.PORTRAIT and not version.image:
+        return gettext("Remove portrait")
+    replaced = [version.values.get(name) for name in version.changed_fields or version.values]
+    return gettext("Restore") if any(replaced) else gettext("Empty this section")
 
 
 def _summary(version: SectionVersion) -> str:

@@ -359,6 +359,19 @@ class TestHistoryPage:
         assert "Before" in shown
         assert "by Adam Admin" in signed_in(UserFactory.create(admin=True)).get("/builders/olive/history/").text
 
+    def test_button_names_what_is_removed_if_there_was_nothing_before(
+        self, page: BuilderProfile, olive: Client
+    ) -> None:
+        for section, values in (
+            ("portrait", {"image": ""}),
+            ("about", {"bio": ""}),
+            ("links", {"website": "https://a.example"}),
+        ):
+            SectionVersion.objects.create(owner=page.user, section=section, values=values)
+        text = olive.get("/builders/olive/history/").text
+        labels = re.findall(r'<button class="button button--quiet">([^<]+?) <span', text)
+        assert labels == ["Remove portrait", "Empty this section", "Restore"]
+
     def test_older_version_is_restored(self, page: BuilderProfile, olive: Client) -> None:
         for headline in ("Second", "Third"):
             edit(olive, headline=headline)
