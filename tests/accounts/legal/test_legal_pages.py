@@ -13,7 +13,7 @@ from tests.helpers.factories import UserFactory
 pytestmark = pytest.mark.django_db
 
 PATHS = ("/terms/", "/privacy/", "/contact/")
-STARTING_TEXT = "This is a starting text."
+STARTING_TEXT = "This is placeholder text."
 
 
 def visitor() -> Client:

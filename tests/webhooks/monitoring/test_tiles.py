@@ -61,7 +61,7 @@ class TestTiles:
     @pytest.mark.parametrize(
         ("day", "earlier", "text"),
         (
-            (3, 0, "None in the 6 days before"),
+            (3, 0, "None in the previous 6 days"),
             (20, 60, "100 % above the daily average"),
             (5, 60, "50 % below the daily average"),
             (0, 60, "100 % below the daily average"),
@@ -75,9 +75,9 @@ class TestTiles:
     @pytest.mark.parametrize(
         ("day", "earlier", "text"),
         (
-            (73, 6, "6 in the 6 days before"),
-            (0, 6, "6 in the 6 days before"),
-            (3, 0, "None in the 6 days before"),
+            (73, 6, "6 in the previous 6 days"),
+            (0, 6, "6 in the previous 6 days"),
+            (3, 0, "None in the previous 6 days"),
             (0, 0, "None in 7 days"),
         ),
     )
@@ -87,7 +87,7 @@ class TestTiles:
     def test_averages_are_shown_after_a_week_of_history(self) -> None:
         for age in (MINUTE, HOUR, 2 * DAY):
             event(NOW - age)
-        assert build()["received"].note == "1 in the 6 days before"
+        assert build()["received"].note == "1 in the previous 6 days"
         event(NOW - 8 * DAY)
         assert build()["received"].note == "12 times the daily average"
 

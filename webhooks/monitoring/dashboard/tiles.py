@@ -81,7 +81,7 @@ def _has_history(rows: Sequence[Row]) -> bool:
 
 def _lag_tile(counts: DashboardCounts) -> Tile:
     p95 = hourly_counts.percentile(counts.timings[EventTiming.Metric.LAG], 0.95)
-    return Tile("lag", gettext_lazy("Clerk to applied"), seconds=p95, note=_("95 of 100 events are faster"))
+    return Tile("lag", gettext_lazy("Clerk to applied"), seconds=p95, note=_("95 percent of events are faster"))
 
 
 def describe_change(day: int, earlier: int, *, has_history: bool) -> str:
@@ -92,9 +92,9 @@ def describe_change(day: int, earlier: int, *, has_history: bool) -> str:
         has_history: whether the site is old enough for an average. On a newer site, it would be too low.
     """
     if not earlier:
-        return _("None in the 6 days before") if day else _("None in 7 days")
+        return _("None in the previous 6 days") if day else _("None in 7 days")
     if not has_history:
-        return _("%s in the 6 days before") % number_format(earlier, force_grouping=True)
+        return _("%s in the previous 6 days") % number_format(earlier, force_grouping=True)
     percent = round(100 * (day * EARLIER_DAYS - earlier) / earlier)
     if percent > MAX_PERCENT:
         return _("%s times the daily average") % round(percent / 100 + 1)
