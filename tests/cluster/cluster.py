@@ -44,6 +44,7 @@ class Cluster:
 
     Attributes:
         address: the primary's address. Promotion moves it to the replica.
+        mails: the messages that the mail server has received.
         replication: the connection between the replica and the primary.
     """
 
@@ -61,7 +62,7 @@ class Cluster:
         self.manage("collectstatic", "--noinput", "--verbosity=0")
         self.replication, self.replica = self.add_replica(self.primary, folder / "replica")
         self.mail_port = int(self.environ["EMAIL_URL"].rpartition(":")[2])
-        stack.enter_context(mail_server(self.mail_port))
+        self.mails = stack.enter_context(mail_server(self.mail_port))
         self.web_ports = [free_port() for _ in range(WEB_HOSTS)]
         self._start_services()
         self.edge = Edge(folder, self.https_port)

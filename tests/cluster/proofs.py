@@ -196,7 +196,7 @@ class Proofs:
 
 def run_proofs(folder: Path, *, is_short: bool) -> int:
     """Run the proofs, and return the exit code."""
-    from tests.cluster.browser import prove_browser_journey
+    from tests.cluster.browser import prove_browser_journeys
     from tests.cluster.restore import prove_restore
     from tests.cluster.upgrade import prove_upgrade
 
@@ -207,7 +207,7 @@ def run_proofs(folder: Path, *, is_short: bool) -> int:
             print(f"The cluster has started after {time.monotonic() - started:.0f} s.", flush=True)
             proofs = Proofs(cluster)
             proofs.equal_settings()
-            prove_browser_journey(proofs)
+            prove_browser_journeys(proofs)
             proofs.rolling_restart()
             proofs.killed_processes()
             if not is_short:

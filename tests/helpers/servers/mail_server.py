@@ -7,14 +7,15 @@ from threading import Thread
 
 
 class _Session(socketserver.StreamRequestHandler):
+    server: "_Server"
+
     def handle(self) -> None:
         self._answer("220 ready")
         while line := self.rfile.readline():
             command = line[:4].upper()
             if command == b"DATA":
                 self._answer("354 go on")
-                while self.rfile.readline() not in (b".\r\n", b""):
-                    pass
+                self.server.received.append(b"".join(iter(self.rfile.readline, b".\r\n")))
             self._answer("221 bye" if command == b"QUIT" else "250 ok")
 
     def _answer(self, text: str) -> None:
@@ -24,10 +25,15 @@ class _Session(socketserver.StreamRequestHandler):
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
 
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Session)
+        self.received: list[bytes] = []
+
 
 @contextmanager
-def mail_server(port: int) -> Iterator[None]:
-    with _Server(("127.0.0.1", port), _Session) as server:
+def mail_server(port: int) -> Iterator[list[bytes]]:
+    """Run the server, and yield the list of received messages."""
+    with _Server(port) as server:
         Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield
+        yield server.received
         server.shutdown()
