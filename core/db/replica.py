@@ -59,11 +59,12 @@ class ReplicaRouter:
 def read_from_replica[Result](read: Callable[[], Result]) -> Result:
     """Call `read` with its queries routed to the replica, if the replica is up to date.
 
-    If the replica fails, or does not have the requested row yet, `read` is called again with the primary. It must not
-    write anything.
+    If the replica fails, or does not have the requested row yet, `read` is called again with the primary, and once more
+    if the connection to the primary is lost meanwhile, for example because a pooler was restarted. It must not write
+    anything.
     """
     if REPLICA not in settings.DATABASES or not _status.is_usable():
-        return read()
+        return _read_from_primary(read)
     token = _alias.set(REPLICA)
     try:
         return read()
@@ -75,6 +76,17 @@ def read_from_replica[Result](read: Callable[[], Result]) -> Result:
         _status.suspend(f"a query failed ({error})")
     finally:
         _alias.reset(token)
+    return _read_from_primary(read)
+
+
+def _read_from_primary[Result](read: Callable[[], Result]) -> Result:
+    primary = connections[PRIMARY]
+    try:
+        return read()
+    except Error:
+        if primary.in_atomic_block or primary.connection is None or not primary.connection.broken:
+            raise
+    primary.close()  # The pool then provides another connection.
     return read()
 
 

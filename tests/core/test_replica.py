@@ -2,8 +2,9 @@
 
 from typing import Any, NoReturn
 
+import psycopg
 import pytest
-from django.db import InternalError, OperationalError, ProgrammingError, transaction
+from django.db import InternalError, OperationalError, ProgrammingError, connection, transaction
 from django.http import Http404
 from psycopg import errors
 from pytest_django import Settings
@@ -100,6 +101,36 @@ def test_failed_read_is_repeated_on_the_primary(servers: Servers, error: Excepti
     assert read_from_replica(read) == "page"
     assert used == ["replica", "default"]
     assert read_from_replica(read_alias) == "default"  # for some seconds
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("expected", (["replica", "default", "default"], ["default", "default"]))
+def test_connection_that_is_lost_while_reading_is_replaced(
+    servers: Servers, database_url: str, expected: list[str]
+) -> None:
+    """A pooler that is killed closes the connections to the replica and to the primary."""
+    servers.replica = ("replica" in expected, 100)
+    reads: list[str] = []
+
+    def read() -> str:
+        reads.append(read_alias())
+        if reads[-1] == replica.REPLICA:
+            raise OperationalError("server closed the connection unexpectedly")
+        with connection.cursor() as cursor:
+            if reads.count(replica.PRIMARY) == 1:
+                terminate(cursor, database_url)
+            cursor.execute("SELECT 'a row'")
+            return str(cursor.fetchone()[0])
+
+    assert read_from_replica(read) == "a row"
+    assert reads == expected
+
+
+def terminate(cursor: Any, database_url: str) -> None:
+    cursor.execute("SELECT pg_backend_pid()")
+    [process] = cursor.fetchone()
+    with psycopg.connect(database_url, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [process])
 
 
 def test_missing_page_is_looked_up_on_the_primary(servers: Servers) -> None:
