@@ -189,7 +189,11 @@ def test_space_is_reserved_for_an_image_that_is_still_loading(owner: Page, site:
     expect(owner.locator("[data-row]")).to_have_count(1)
     address = owner.get_by_role("link", name="Slow").get_attribute("href")
     waiting: list[Route] = []
-    owner.route("**/media/projects/**", waiting.append)
+
+    def wait(route: Route) -> None:  # Playwright cannot register a built-in method.
+        waiting.append(route)
+
+    owner.route("**/media/projects/**", wait)
     owner.goto(f"{site.app}{address}", wait_until="domcontentloaded")
     image = owner.locator(".project__picture")
     reserved = image.bounding_box()

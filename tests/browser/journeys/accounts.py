@@ -76,7 +76,7 @@ def test_manage_an_account(scenario: Scenario) -> None:
 
 def test_verify_an_address_and_change_the_name(scenario: Scenario) -> None:
     """Without JavaScript, the page links to the profile at Clerk, as the stand-in's component does."""
-    user_id = scenario.create_user("Nora", "BUILDER")
+    user_id = scenario.create_user("Nadia", "BUILDER")
     address = f"second.{scenario.device.slug}@example.com"
     page = scenario.open_tab(user_id, "/account/security/")
     expect_no_overflow(page)
@@ -86,7 +86,7 @@ def test_verify_an_address_and_change_the_name(scenario: Scenario) -> None:
     page.get_by_label("First name").fill("Eleonora")
     press(page, "Save name")
     expect_message(page, "Name saved.")
-    page.get_by_role("button", name=re.compile("^Remove nora")).click()
+    page.get_by_role("button", name=re.compile("^Remove nadia")).click()
     expect_message(page, "No email address. Buildappswith cannot send you messages.")
     page.get_by_label("New email address").fill(address)
     press(page, "Add email address")
