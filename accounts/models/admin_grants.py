@@ -18,7 +18,7 @@ class AdminGrantQuerySet(models.QuerySet["AdminGrant"]):
         return self.filter(state=AdminGrant.State.PENDING, requested_at__gt=timezone.now() - LIFETIME)
 
     def overdue(self) -> "AdminGrantQuerySet":
-        """Return requests that nobody decided in time, and that are not marked as expired yet."""
+        """Return requests that no admin decided on in time and that are not yet marked as expired."""
         return self.filter(state=AdminGrant.State.PENDING, requested_at__lte=timezone.now() - LIFETIME)
 
 

@@ -29,7 +29,7 @@ Reason: {reason}
 {url}
 """
 ADVICE = {
-    State.PENDING: "Another admin has to approve the request within a day. If nobody expects it, refuse it, and ask {requester}.",
+    State.PENDING: "Another admin has to approve the request within a day. If the request is unexpected, refuse it and ask {requester}.",
     State.APPROVED: "If nobody expects this, take the role away, and check both accounts.",
 }
 

@@ -106,7 +106,7 @@ class AuditLog(AppendOnly):
         ROLES_CHANGED = "ROLES_CHANGED"
         # An admin asked the other admins to approve a new admin. Only with ADMIN_APPROVAL.
         ADMIN_REQUESTED = "ADMIN_REQUESTED"
-        # Another admin approved or refused the request, or nobody decided in time.
+        # Another admin approved or refused the request, or no admin decided on it in time.
         ADMIN_APPROVED = "ADMIN_APPROVED"
         ADMIN_REFUSED = "ADMIN_REFUSED"
         ADMIN_EXPIRED = "ADMIN_EXPIRED"
