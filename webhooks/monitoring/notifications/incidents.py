@@ -32,7 +32,8 @@ def send(url: str, title: str, body: str, kind: apprise.NotifyType, key: str) ->
     if scheme_of(url) == "opsgenie" and kind == RESOLVED and plugin.action == "new":
         return _close_in_opsgenie(plugin, body)
     # Apprise.notify would send in a thread pool, and a channel without an answer would delay the end of the process.
-    return bool(plugin.notify(title=title, body=body, notify_type=kind))
+    # Without the format, Apprise treats the text as HTML, so emails lose line breaks and text in angle brackets.
+    return bool(plugin.notify(title=title, body=body, notify_type=kind, body_format=apprise.NotifyFormat.TEXT))
 
 
 def scheme_of(url: str) -> str:
