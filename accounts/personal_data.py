@@ -6,6 +6,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db.models import F, Q
 from django.utils import timezone
 
+from accounts.leads import services as leads
 from accounts.models import (
     AdminGrant,
     Agreement,
@@ -13,6 +14,7 @@ from accounts.models import (
     EndedSession,
     IdentityConflict,
     ImportedAccount,
+    Lead,
     MetadataPush,
     PreservedForm,
     User,
@@ -32,6 +34,7 @@ COVERED = (
     UserNote,
     ImportedAccount,
     Agreement,
+    Lead,
 )
 #: States in which an admin decided that both accounts belong to the same person.
 _SAME_PERSON = (IdentityConflict.State.LINKED, IdentityConflict.State.MOVED)
@@ -66,6 +69,7 @@ def export(user: User) -> PersonalData:
                 .values("agreed_at", "source", document=F("version__document"), number=F("version__number"))
             ),
             "imports": export_rows(ImportedAccount.objects.filter(user=user), exclude={"id", "run_id", "user_id"}),
+            "leads": export_rows(leads.leads_of(user), exclude={"id", "user_id", "version", "decided_by_id"}),
             "exports": export_rows(DataExport.objects.filter(user=user), exclude={"archive"}),
         }
     )
@@ -73,6 +77,7 @@ def export(user: User) -> PersonalData:
 
 def erase(user: User) -> None:
     """Erase everything except IDs, roles and timestamps."""
+    leads.erase(leads.leads_of(user), user)
     written: dict[str, Any] = {
         "name": "",
         "username": "",
@@ -101,3 +106,4 @@ def erase(user: User) -> None:
 def delete_expired() -> None:
     """Delete rows whose retention has ended, even if the user's account still exists. A job calls this every night."""
     DataExport.objects.filter(expires_at__lte=timezone.now()).delete()
+    leads.erase_expired()

@@ -11,7 +11,8 @@ from accounts import personal_data
 from accounts.clerk import http, outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.identity import late_conflicts, suggestions
-from accounts.models import Reconciliation
+from accounts.leads import services as leads
+from accounts.models import Lead, Reconciliation
 from accounts.privacy import deletion, erasure, exports  # noqa: F401  # exports registers its job
 from accounts.roles import admin_grants
 from accounts.security import lockouts, request_counts
@@ -231,3 +232,14 @@ def open_late_conflicts(timestamp: int) -> None:
 def suggest_same_person(timestamp: int) -> None:
     """Suggest accounts that may belong to the same person, every night."""
     suggestions.suggest(SYSTEM)
+
+
+@app.periodic(cron="2-59/10 * * * *")
+@app.task(queue="upkeep", queueing_lock="link_leads")
+@describe(
+    _("Find the users of leads"),
+    _("Links waitlist entries and invitations to the people who have signed up with the same address."),
+)
+def link_leads(timestamp: int) -> None:
+    """Link leads whose users signed up after them, so that sign-ups need no extra statement."""
+    leads.link_users(Lead.objects.all())

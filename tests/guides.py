@@ -81,7 +81,7 @@ def run(folder: Path, *arguments: str) -> None:
             "accounts",
             7,
             [
-                "tests/accounts/test_waitlist.py",
+                "tests/accounts/test_domains.py",
                 "tests/accounts/clerk/test_payloads.py",
                 "tests/accounts/privacy/test_privacy.py",
                 "tests/webhooks/test_views.py",

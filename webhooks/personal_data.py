@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
+
+from accounts.clerk.lead_payloads import LEAD_TYPES
 from accounts.clerk.payload_exports import own_payload
-from accounts.models import User
+from accounts.models import Lead, User
 from core.personal_data import PersonalData
 from webhooks.models import Attempt, ReplayFinding, WebhookEvent
 
@@ -33,8 +36,17 @@ def _exported(event: WebhookEvent) -> dict[str, Any]:
 def erase(user: User) -> None:
     """Clear the payloads of the user's events. Events without a payload can no longer be applied."""
     if user.clerk_id:
-        found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id)
-        found.update(payload=None, headers={}, last_error="")
-        ReplayFinding.objects.filter(event__in=found).delete()  # findings would otherwise be kept for up to a day
-        # Errors may quote personal data that could not be stored.
-        Attempt.objects.filter(event__clerk_user_id=user.clerk_id).update(error="", traceback="")
+        _clear(WebhookEvent.objects.filter(clerk_user_id=user.clerk_id))
+    # Events about waitlist entries and invitations do not name a user. They are found with the IDs of the user's leads,
+    # which accounts erases first.
+    lead_ids = Lead.objects.filter(user=user).values_list("lead_id", flat=True)
+    for lead_id in lead_ids:
+        _clear(WebhookEvent.objects.filter(event_type__in=LEAD_TYPES, payload__contains=lead_id))
+
+
+def _clear(events: QuerySet[WebhookEvent]) -> None:
+    ids = list(events.values_list("pk", flat=True))
+    ReplayFinding.objects.filter(event__in=ids).delete()  # findings would otherwise be kept for up to a day
+    # Errors may quote personal data that could not be stored.
+    Attempt.objects.filter(event__in=ids).update(error="", traceback="")
+    WebhookEvent.objects.filter(pk__in=ids).update(payload=None, headers={}, last_error="")

@@ -1,6 +1,6 @@
 """Parse Clerk's users and webhook events into typed values.
 
-Only this module, `envelope`, `user_fields` and `session_payloads` read dictionaries from Clerk directly. The data
+Only this module, `envelope`, `user_fields`, `session_payloads` and `lead_payloads` read dictionaries from Clerk directly. The data
 structures come from Clerk's OpenAPI file webhooks/2025-04-15.yml and from captured deliveries. See docs/clerk.md.
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 from accounts.clerk import user_fields
 from accounts.clerk.envelope import event_time, mentioned_user, parse_envelope, request_context
 from accounts.clerk.fields import ClerkPayloadError, KeyMissingError, parse_time, parse_user_id, to_ms
+from accounts.clerk.lead_payloads import LEAD_TYPES, ClerkLead, lead_parser
 from accounts.clerk.session_payloads import ClerkSessionEnded, ClerkSessionStarted, session_ended, session_started
 from accounts.models import User
 from core.text import clean_line
@@ -96,7 +97,7 @@ class UnknownEvent:
     clerk_id: str | None
 
 
-type Subject = ClerkUser | ClerkUserDeleted | ClerkSessionStarted | ClerkSessionEnded | UnknownEvent
+type Subject = ClerkUser | ClerkUserDeleted | ClerkSessionStarted | ClerkSessionEnded | ClerkLead | UnknownEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,4 +245,5 @@ PARSERS: dict[str, Callable[[object, datetime], Subject]] = {
     "user.deleted": _deleted,
     "session.created": session_started,
     **dict.fromkeys(SESSION_END_TYPES, session_ended),
+    **{event_type: lead_parser(event_type) for event_type in LEAD_TYPES},
 }

@@ -6,6 +6,7 @@ from accounts.models.clerk import ClerkRateLimit, EndedSession, MetadataPush
 from accounts.models.flags import Flag
 from accounts.models.identity import IdentityConflict
 from accounts.models.imports import ImportedAccount, UserImport
+from accounts.models.leads import Lead
 from accounts.models.legal import Agreement, LegalVersion
 from accounts.models.notes import UserNote
 from accounts.models.preserved_forms import PreservedForm
@@ -24,6 +25,7 @@ __all__ = [
     "Flag",
     "IdentityConflict",
     "ImportedAccount",
+    "Lead",
     "LegalVersion",
     "MetadataPush",
     "PreservedForm",

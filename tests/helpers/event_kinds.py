@@ -52,6 +52,19 @@ def session(event_type: str, *, is_known: bool = True) -> list[Message]:
     return [*(before if is_known else []), (event, new_svix_id())]
 
 
+def lead(event_type: str, *, is_known: bool = True) -> list[Message]:
+    """Return the events of a waitlist entry with an invitation, or of an invitation."""
+    noun, now = event_type.partition(".")[0], timezone.now()
+    times = {"created_at": samples.milliseconds(now), "updated_at": samples.milliseconds(now)}
+    invitation = {"object": "invitation", "id": samples.new_id(_random, "inv"), "status": "pending", **times}
+    invitation["email_address"] = f"{str(invitation['id']).lower()}@example.com"
+    waitlist = invitation | {"id": samples.new_id(_random, "wle"), "status": "invited", "invitation": invitation}
+    data = waitlist if noun == "waitlistEntry" else invitation
+    created = samples.event(f"{noun}.created", data, occurred_at=now - timedelta(minutes=1))
+    event = samples.event(event_type, data, occurred_at=now)
+    return [*([(created, new_svix_id())] if is_known else []), (event, new_svix_id())]
+
+
 def other(event_type: str) -> list[Message]:
     return [(samples.event(event_type, {"id": "x"}, occurred_at=timezone.now()), new_svix_id())]
 
@@ -87,6 +100,10 @@ KINDS: dict[str, Callable[[], list[Message]]] = {
     "sign-in": lambda: session("session.created"),
     "sign-in that arrives first": lambda: session("session.created", is_known=False),
     "end of a session": lambda: session("session.ended"),
+    "new waitlist entry": lambda: lead("waitlistEntry.created", is_known=False),
+    "invited waitlist entry": lambda: lead("waitlistEntry.updated"),
+    "new invitation": lambda: lead("invitation.created", is_known=False),
+    "accepted invitation": lambda: lead("invitation.accepted"),
     "email.created": lambda: other("email.created"),
     "ignored type": lambda: other("organization.created"),
     "duplicate": duplicate,

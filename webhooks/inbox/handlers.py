@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 
 from django.conf import settings
 
+from accounts.clerk.lead_payloads import LEAD_TYPES, ClerkLead
 from accounts.clerk.payloads import SESSION_END_TYPES, USER_TYPES, ClerkEvent, ClerkUser, ClerkUserDeleted
 from accounts.clerk.session_payloads import ClerkSessionEnded, ClerkSessionStarted
+from accounts.leads import services as leads
 from accounts.sessions import services as sessions
 from accounts.sessions import sign_ins
 from accounts.sync.apply import Outcome, apply_users
@@ -102,6 +104,12 @@ def end_sessions(events: Sequence[Sent], skip_locked: bool) -> list[Result | Non
     return [(State.PROCESSED, "") for _ in events]
 
 
+def store_leads(events: Sequence[Sent], skip_locked: bool) -> list[Result | None]:  # noqa: FBT001
+    """Store waitlist entries and invitations."""
+    newer = leads.store([event.subject for event, _ in events if isinstance(event.subject, ClerkLead)])
+    return [(State.PROCESSED if is_newer else State.STALE, "") for is_newer in newer]
+
+
 def ignore_tests(events: Sequence[Sent], skip_locked: bool) -> list[Result | None]:  # noqa: FBT001
     return [(State.IGNORED, "A test delivery that an admin sent to this site.") for _ in events]
 
@@ -112,4 +120,5 @@ HANDLERS: dict[str, Handler] = {
     TEST_TYPE: ignore_tests,
     "session.created": record_sign_ins,
     **dict.fromkeys(sorted(SESSION_END_TYPES), end_sessions),
+    **dict.fromkeys(sorted(LEAD_TYPES), store_leads),
 }

@@ -1,0 +1,78 @@
+"""People who are not users yet: entries of Clerk's waitlist, and invitations."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+
+class Lead(models.Model):
+    """A waitlist entry or an invitation in Clerk. See accounts.leads.
+
+    A row is never deleted. If its personal data is erased, later events about it are stale and cannot restore the data.
+    """
+
+    class Kind(models.TextChoices):
+        WAITLIST = "waitlist", _("Waitlist entry")
+        INVITATION = "invitation", _("Invitation")
+
+    class State(models.TextChoices):
+        """Clerk's statuses. The first four are the statuses of a waitlist entry, and the others of an invitation."""
+
+        WAITING = "pending", _("Pending")
+        INVITED = "invited", _("Invited")
+        COMPLETED = "completed", _("Signed up")
+        REJECTED = "rejected", _("Rejected")
+        ACCEPTED = "accepted", _("Accepted")
+        REVOKED = "revoked", _("Revoked")
+        EXPIRED = "expired", _("Expired")
+        UNKNOWN = "unknown", _("Unknown")
+
+    lead_id = models.CharField(max_length=64, help_text=_("The ID in Clerk, wle_… or inv_…."))
+    kind = models.CharField(max_length=16, choices=Kind)
+    state = models.CharField(max_length=16, choices=State)
+    email = models.EmailField(blank=True, help_text=_("In lower case. Clerk does not verify the address."))
+    invitation_id = models.CharField(
+        max_length=64, blank=True, help_text=_("The invitation that was sent for the waitlist entry.")
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="leads",
+        help_text=_("The user with this address, which Clerk has verified for the user."),
+    )
+    clerk_created_at = models.DateTimeField()
+    clerk_updated_at = models.DateTimeField()
+    #: Compared with the next payload's version. See accounts.clerk.lead_payloads.ClerkLead.version.
+    version = models.CharField(max_length=128)
+    # Written by accounts.leads.decisions.
+    reason = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text=_("The reason of the last decision.")
+    )
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    erased_at = models.DateTimeField(null=True, blank=True, help_text=_("When the personal data was erased."))
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lead_id"], name="accounts_lead_id_unique"),
+            models.CheckConstraint(
+                condition=Q(erased_at=None) | Q(email="", reason=""), name="accounts_lead_erased_without_data"
+            ),
+        ]
+        indexes = [
+            # For a user's leads, and for the search in the admin.
+            models.Index(fields=["email"], name="accounts_lead_email", opclasses=["text_pattern_ops"]),
+            # For the leads whose users are to be found, and for the retention period.
+            models.Index(
+                fields=["clerk_updated_at"], name="accounts_lead_without_user", condition=Q(user=None, erased_at=None)
+            ),
+            # For the admin list, by state.
+            models.Index(F("state"), F("id").desc(), name="accounts_lead_state"),
+        ]
+
+    def __str__(self) -> str:
+        # Without the address, because the audit log stores this text permanently.
+        return self.lead_id
