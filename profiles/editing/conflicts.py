@@ -31,8 +31,8 @@ def differences(form: ProfileForm[Any], stored: Model) -> list[Difference]:
     """Return the fields in which a valid `form` differs from `stored`."""
     return [
         Difference(str(bound.label), display(bound, current), display(bound, submitted))
-        for bound in form
-        if (current := getattr(stored, bound.name)) != (submitted := form.cleaned_data[bound.name])
+        for bound in form.visible_fields()
+        if (current := form.value_of(stored, bound.name)) != (submitted := form.cleaned_data[bound.name])
     ]
 
 

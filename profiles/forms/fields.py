@@ -13,9 +13,25 @@ from core.forms import LineField
 from core.text import clean_line
 from profiles.forms import link_validation
 from profiles.localization import languages
+from profiles.models import Availability
 from profiles.slugs.text import MAX_LENGTH, fold_accents, slugify
 
 LINK_ATTRS = {"dir": "ltr", "spellcheck": "false", "data-pattern": link_validation.PATTERN}
+
+
+class HireWidget(forms.CheckboxInput):
+    """The value of `available_for_hire` in a form that shows only the availability.
+
+    Pages have one control, so every availability other than "unavailable" means available for hire. The API and the
+    history pass both values.
+    """
+
+    is_hidden = True
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        if name in data:
+            return super().value_from_datadict(data, files, name)
+        return data.get("availability") != Availability.UNAVAILABLE
 
 
 class PageSlugField(LineField):

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, override
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -14,7 +14,15 @@ from django.utils.translation import gettext_lazy as _
 from core.forms import LineField, ParagraphsField
 from profiles import slug_history
 from profiles.forms import browser_rules
-from profiles.forms.fields import LanguagesField, LinkField, LinksField, ListField, PageSlugField, language_choices
+from profiles.forms.fields import (
+    HireWidget,
+    LanguagesField,
+    LinkField,
+    LinksField,
+    ListField,
+    PageSlugField,
+    language_choices,
+)
 from profiles.localization.time_zones import zone_names
 from profiles.models import BuilderProfile, ClientProfile, Domain, Project
 from profiles.models.builder import MAX_EXPERTISE, MAX_LINKS, MAX_SKILLS
@@ -58,6 +66,10 @@ class ProfileForm[M: Model](BrowserRulesMixin, forms.ModelForm[M]):
 
     Like every ModelForm, it changes its `instance` during validation. Pass a copy if the page also shows the profile.
     """
+
+    def value_of(self, stored: Model, name: str) -> Any:
+        """Return the value that the form shows for a stored row."""
+        return getattr(stored, name)
 
     def focus_first(self) -> None:
         """Autofocus the first field with an error, or the first field if there are no errors."""
@@ -153,7 +165,19 @@ class SkillsForm(ProfileForm[BuilderProfile]):
         fields = ("skills", "expertise", "domains")
 
 
-class TermsForm(ProfileForm[BuilderProfile]):
+class OneAvailabilityMixin(ProfileForm[BuilderProfile]):
+    """Show `availability` and `available_for_hire` as one field."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["availability"] = self.instance.chosen_availability
+
+    @override
+    def value_of(self, stored: Model, name: str) -> Any:
+        return getattr(stored, "chosen_availability" if name == "availability" else name)
+
+
+class TermsForm(OneAvailabilityMixin):
     """Availability, rate and location."""
 
     hourly_rate = forms.DecimalField(
@@ -229,6 +253,7 @@ class TermsForm(ProfileForm[BuilderProfile]):
             "time_zone",
             "adhd_friendly",
         )
+        widgets = {"available_for_hire": HireWidget}
         labels = {
             "availability": _("Availability"),
             "available_for_hire": _("Taking on work"),
@@ -277,12 +302,13 @@ class VisibilityForm(ProfileForm[BuilderProfile]):
         return slug
 
 
-class AvailabilityForm(ProfileForm[BuilderProfile]):
+class AvailabilityForm(OneAvailabilityMixin):
     """The availability switch."""
 
     class Meta:
         model = BuilderProfile
-        fields = ("availability",)
+        fields = ("availability", "available_for_hire")
+        widgets = {"available_for_hire": HireWidget}
 
 
 class ClientForm(ProfileForm[ClientProfile]):

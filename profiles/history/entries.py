@@ -107,8 +107,11 @@ def _summary(version: SectionVersion) -> str:
 def _values(version: SectionVersion, profile: BuilderProfile) -> Iterator[tuple[str, str]]:
     """Yield the label and old value of each changed field that is still in the form."""
     form = _form(version, profile)
-    for name in version.changed_fields or version.values if form else ():
-        if form and name in form.fields:
+    names = list(version.changed_fields or version.values)
+    for name in names if form else ():
+        # "Unavailable" already includes that the builder is not available for hire.
+        is_repeated = name == "available_for_hire" and "availability" in names
+        if form and name in form.fields and not is_repeated:
             yield str(form[name].label), old_value(form[name], version.values.get(name))
     if version.section == section_history.PORTRAIT and version.values.get("image"):
         yield gettext("Image"), gettext("Kept") if version.image else gettext("The file is missing.")

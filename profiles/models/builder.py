@@ -284,6 +284,11 @@ class BuilderProfile(Profile):
         return self.searchable and bool(self.headline)
 
     @property
+    def chosen_availability(self) -> str:
+        """The availability that the owner chose, confirmed or not."""
+        return self.availability if self.available_for_hire else Availability.UNAVAILABLE
+
+    @property
     def effective_availability(self) -> str:
         """The availability shown to clients. It is `unavailable` if the builder is not available for hire."""
         return self.stated_availability if self.available_for_hire else Availability.UNAVAILABLE

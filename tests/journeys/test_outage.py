@@ -52,10 +52,10 @@ def edit_pages(users: list[User]) -> None:
         browser = signed_in(user)
         assert browser.post("/account/roles/", {"builder": "on", "client": "on"}, headers=PAGE).status_code == 302
         slug = BuilderProfile.objects.get(user=user).slug
-        unavailable = {"availability": "available", "currency": "USD"}
+        unavailable = {"availability": "unavailable", "currency": "USD"}
         for section, form in (
             ("introduction", {"headline": "First edit"}),
-            *(("terms", terms) for terms in (unavailable, unavailable | {"available_for_hire": "on"}, unavailable)),
+            *(("terms", terms) for terms in (unavailable, unavailable | {"availability": "available"}, unavailable)),
             ("introduction", {"headline": "Second edit"}),
         ):
             assert browser.post(f"/builders/{slug}/edit/{section}/", form, headers=PAGE).status_code == 302

@@ -286,8 +286,7 @@ def test_conflict_shows_labels_instead_of_stored_values(page: BuilderProfile) ->
     response = browser.post(form_url(page, "terms"), typed)
     shown = {each.label: (each.stored, each.submitted) for each in response.context["differences"]}
     assert shown == {
-        "Availability": ("Available", "Limited"),
-        "Taking on work": ("No", "Yes"),
+        "Availability": ("Unavailable", "Limited"),
         "Hourly rate": ("80.00", "90"),
         "Currency": ("USD · US dollar", "EUR · Euro"),
         "Time zone": ("Europe/Warsaw", "Not stated"),
@@ -320,6 +319,22 @@ def test_admin_does_not_confirm_availability_by_saving(page: BuilderProfile) -> 
     signed_in(UserFactory.create(admin=True)).post(form_url(page, "terms"), TERMS | {"availability": "limited"})
     page.refresh_from_db()
     assert (page.availability, page.availability_confirmed_at) == ("limited", None)
+
+
+@pytest.mark.parametrize("path", ("edit/terms/", "availability/"))
+def test_availability_is_one_control(page: BuilderProfile, path: str) -> None:
+    """Otherwise, a page could say "Unavailable" after its owner chose "Available"."""
+    BuilderProfile.objects.update(available_for_hire=False)
+    browser = signed_in(page.user)
+    text = browser.get(form_url(page, "terms")).text
+    assert '<option value="unavailable" selected>' in text
+    assert 'name="available_for_hire"' not in text
+    for chosen in ("available", "unavailable", "limited"):
+        values = {"availability": chosen, "currency": "USD"}
+        assert browser.post(f"/builders/{page.slug}/{path}", values).status_code == 302
+        page.refresh_from_db()
+        assert page.effective_availability == page.chosen_availability == chosen
+        assert page.available_for_hire is (chosen != "unavailable")
 
 
 @pytest.mark.parametrize("target", ("/account/", "", "https://elsewhere.example/", "account"))
