@@ -84,6 +84,27 @@ class FeaturedFilter(admin.SimpleListFilter):
         return queryset.filter(featured_at__isnull=self.value() == "no") if self.value() else queryset
 
 
+class AvailabilityFilter(admin.SimpleListFilter):
+    """The availability that clients see, as in the column."""
+
+    title, parameter_name = _("availability"), "availability"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return list(Availability.choices)
+
+    @override
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        for_hire = Q(available_for_hire=True)
+        stated = for_hire & Q(availability_confirmed_at__isnull=False)
+        chosen = {
+            **{value: stated & Q(availability=value) for value in (Availability.AVAILABLE, Availability.LIMITED)},
+            Availability.UNAVAILABLE: ~for_hire | stated & Q(availability=Availability.UNAVAILABLE),
+            Availability.NOT_STATED: for_hire & (~stated | Q(availability=Availability.NOT_STATED)),
+        }
+        return queryset.filter(chosen.get(str(self.value()), Q()))
+
+
 class VisibilityColumnMixin[M: Model](admin.ModelAdmin[M]):
     """Add a column that shows whether a profile is public, or every reason why it is hidden."""
 
@@ -112,7 +133,7 @@ def _describe(reason: HidingReason) -> str:
 class BuilderProfileAdmin(VisibilityColumnMixin[BuilderProfile], ReadOnlyAdmin[BuilderProfile]):
     change_form_template = "admin/profiles/builderprofile/change_form.html"
     list_display = ("name", "visibility", "headline", "validation_tier", "shown_availability", "featured_at")
-    list_filter = (VisibilityFilter, FeaturedFilter, "validation_tier", "availability")
+    list_filter = (VisibilityFilter, FeaturedFilter, "validation_tier", AvailabilityFilter)
     list_select_related = ("user",)
     search_fields = ("=slug", "^user__name", "=user__clerk_id")
 

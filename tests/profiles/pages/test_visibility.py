@@ -1,14 +1,15 @@
 """If a page is not public, admins see every reason on the page, in the admin bar and in the admin lists."""
 
 from html import unescape
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
-from profiles.models import Badge, BuilderProfile, Project
+from profiles.models import Availability, Badge, BuilderProfile, Project
 from profiles.permissions import is_public
 from profiles.visibility import hiding_reasons
 from tests.helpers.clients import signed_in
@@ -173,6 +174,17 @@ class TestAdminLists:
         text = read(adam, f"/admin/profiles/builderprofile/?public={value}")
         shown = {name for name in ("hidden", "archived", "public", "listed") if f"Page {name}" in text}
         assert shown == expected
+
+    @pytest.mark.parametrize("value", Availability.values)
+    def test_builders_are_filtered_by_the_availability_that_clients_see(self, adam: Client, value: str) -> None:
+        for i, (availability, for_hire, confirmed_at) in enumerate(
+            product(Availability.values, (True, False), (None, timezone.now()))
+        ):
+            values = {"availability": availability, "available_for_hire": for_hire}
+            BuilderProfileFactory.create(user__name=f"Page {i}.", availability_confirmed_at=confirmed_at, **values)
+        text = read(adam, f"/admin/profiles/builderprofile/?availability={value}")
+        expected = {each.name for each in BuilderProfile.objects.all() if each.effective_availability == value}
+        assert {each for each in (f"Page {i}." for i in range(16)) if each in text} == expected
 
     @pytest.mark.parametrize(
         ("values", "status"),
