@@ -65,7 +65,7 @@ BUILDER_SECTIONS = {
         ),
         Section(
             "about",
-            _("Bio"),
+            _("About"),
             _("Edit bio"),
             _("Save bio"),
             AboutForm,
@@ -73,7 +73,7 @@ BUILDER_SECTIONS = {
         ),
         Section(
             "skills",
-            _("Skills"),
+            _("Skills and expertise"),
             _("Edit skills"),
             _("Save skills"),
             SkillsForm,

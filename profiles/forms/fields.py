@@ -51,6 +51,8 @@ class PageSlugField(LineField):
 class ListField(forms.CharField):
     """Short entries separated by commas or line breaks, without duplicates (ignoring case and accents)."""
 
+    #: Long lists do not fit on one line on phones.
+    widget = forms.Textarea
     #: A regular expression that works in both Python and JavaScript.
     separator = "[,;\\n、،]"
     default_error_messages = {
@@ -104,7 +106,7 @@ class ListField(forms.CharField):
             "data-max-length": self.max_entry_length,
             "data-separator": self.separator,
         }
-        return {**super().widget_attrs(widget), "dir": "auto", **rules}
+        return {**super().widget_attrs(widget), "dir": "auto", "rows": 2, **rules}
 
 
 class LinkField(LineField):
@@ -127,7 +129,6 @@ class LinkField(LineField):
 class LinksField(ListField):
     """A list of http or https URLs, one per line. `https://` may be omitted."""
 
-    widget = forms.Textarea
     separator = "\\s+"  # URLs can contain commas
     default_error_messages = link_validation.MESSAGES
 

@@ -369,7 +369,7 @@ class TestWithoutJavaScript:
         page.get_by_role("button", name="美咲 高橋").click()
         go_to_page(page, site, "美咲 高橋")
         edit(page, "skills")
-        expect(page.get_by_role("heading", level=1)).to_have_text("Skills")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Skills and expertise")
         page.locator("form").get_by_label("Skills", exact=True).fill(",".join(map(str, range(21))))
         submit(page, "Save skills")
         expect(page.get_by_text("Enter at most 20. You entered 21.")).to_be_visible()

@@ -165,7 +165,7 @@ def test_browser_gets_the_same_rules_and_messages(page: BuilderProfile) -> None:
     [messages] = re.findall(r'data-messages="([^"]+)"', rate)
     assert json.loads(html.unescape(messages))["rangeOverflow"] == ("Enter a rate of 99999 or less.")
     text = signed_in(page.user).get(f"/builders/{page.slug}/edit/skills/").content.decode()
-    [skills] = re.findall(r'<input[^>]+name="skills"[^>]*>', text)
+    [skills] = re.findall(r'<textarea[^>]+name="skills"[^>]*>', text)
     assert 'data-max-items="20" data-max-length="40"' in skills
     [messages] = re.findall(r'data-messages="([^"]+)"', skills)
     assert json.loads(html.unescape(messages)) == {
