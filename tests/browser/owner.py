@@ -356,6 +356,10 @@ class TestLayout:
         assert portrait
         assert portrait["x"] < control["x"]
         assert control["x"] + control["width"] < portrait["x"] + portrait["width"]
+        icon = own_page.locator(".portrait__edit .icon").bounding_box()
+        assert icon
+        assert icon["x"] + icon["width"] / 2 == pytest.approx(control["x"] + control["width"] / 2, abs=1)
+        assert icon["y"] + icon["height"] / 2 == pytest.approx(control["y"] + control["height"] / 2, abs=1)
 
     def test_file_input_uses_the_font_of_the_page(self, own_page: Page, site: Site) -> None:
         own_page.goto(f"{own_page.url}picture/")
