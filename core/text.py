@@ -41,6 +41,8 @@ def clean_line(value: object, *, limit: int | None = None) -> str:
     if limit is not None:
         # Limits the work for very long text. It is truncated again below, because NFC can lengthen text.
         value = value[: limit * 4]
+    if value.isascii() and value.isprintable():
+        return " ".join(value.split())[:limit].strip()
     return _normalize(" ".join(_CONTROL.sub(" ", value).split()))[:limit].strip()
 
 

@@ -119,5 +119,7 @@ def normalize_email(value: str) -> str | None:
 
 def _becomes_ascii(text: str) -> bool:
     """Return whether a letter is replaced with an ASCII letter, as the Kelvin sign is with k."""
+    if text.isascii():
+        return False
     others = (letter for letter in text if not letter.isascii())
     return any(unicodedata.normalize("NFC", letter).lower()[0].isascii() for letter in others)

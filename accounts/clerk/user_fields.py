@@ -6,7 +6,6 @@ changed. `check_types` rejects values of the wrong type before any parser runs.
 
 import json
 import logging
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -54,10 +53,10 @@ def check_types(data: dict[str, Any]) -> None:
 
 def _check(data: dict[str, Any], types: dict[str, type], *times: str, path: str) -> None:
     for key, kind in types.items():
-        with suppress(KeyMissingError):
+        if data.get(key) is not None:
             read(data, key, kind, path=path)
     for key in times:
-        with suppress(KeyMissingError):
+        if data.get(key) is not None:
             read_time(data, key, path=path)
 
 

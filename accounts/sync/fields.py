@@ -110,4 +110,6 @@ def _missing_fields(payload: ClerkUser) -> list[str]:
 
 def _differ(old: Any, new: Any) -> bool:
     """Return whether two values differ. Dictionaries are compared as JSON, because 1 == True in Python."""
-    return old != new or (isinstance(new, dict) and json.dumps(old, sort_keys=True) != json.dumps(new, sort_keys=True))
+    return old != new or (
+        bool(new) and isinstance(new, dict) and json.dumps(old, sort_keys=True) != json.dumps(new, sort_keys=True)
+    )

@@ -63,6 +63,8 @@ def outdated_metadata(user: User) -> dict[str, Any]:
 
 
 def compare_metadata(user: User, ours: Mapping[str, Any]) -> dict[str, Any]:
+    if not ours and not user.clerk_metadata:
+        return {}
     wanted = {key: ours.get(key) for key in METADATA_KEYS}
     return {key: value for key, value in wanted.items() if not _agree(key, value, user.clerk_metadata.get(key))}
 

@@ -1,6 +1,10 @@
 """Cleaning of lines and paragraphs, and text that PostgreSQL can store."""
 
+import string
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.text import clean_line, clean_paragraphs, first_letter, postgres_safe
 
@@ -43,6 +47,12 @@ def test_clean_line_removes_control_and_invisible_characters(text: object, expec
 )
 def test_clean_line_truncates_to_the_limit(text: str, expected: str) -> None:
     assert clean_line(text, limit=100) == expected
+
+
+@given(st.text(alphabet=string.printable))
+def test_clean_line_cleans_ascii_text_like_other_text(text: str) -> None:
+    """ASCII text skips the steps that change only other characters."""
+    assert clean_line(f"{text} \u00e9") == f"{clean_line(text)} \u00e9".strip()
 
 
 def test_clean_paragraphs_keeps_line_breaks_and_tabs() -> None:

@@ -69,4 +69,6 @@ def _ordered(users: QuerySet[User], field: str, after: str, *, newest_first: boo
         return users
     last = User.objects.get(pk=after)
     same_time = Q(created_ms=last.created_ms, **{f"id__{comparison}": last.pk})
+    # SQLite uses the index only for a condition outside of OR.
+    users = users.filter(**{f"created_ms__{comparison}e": last.created_ms})
     return users.filter(Q(**{f"created_ms__{comparison}": last.created_ms}) | same_time)
