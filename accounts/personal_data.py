@@ -16,10 +16,13 @@ from accounts.models import (
     ImportedAccount,
     Lead,
     MetadataPush,
+    OrganizationInvitation,
+    OrganizationMembership,
     PreservedForm,
     User,
     UserNote,
 )
+from accounts.organizations import privacy as organizations
 from core.personal_data import PersonalData, export_rows
 
 #: Models that this module exports and erases.
@@ -33,6 +36,8 @@ COVERED = (
     AdminGrant,
     UserNote,
     ImportedAccount,
+    OrganizationMembership,
+    OrganizationInvitation,
     Agreement,
     Lead,
 )
@@ -70,6 +75,8 @@ def export(user: User) -> PersonalData:
             ),
             "imports": export_rows(ImportedAccount.objects.filter(user=user), exclude={"id", "run_id", "user_id"}),
             "leads": export_rows(leads.leads_of(user), exclude={"id", "user_id", "version", "decided_by_id"}),
+            "organizations": organizations.export_memberships(user),
+            "organization_invitations": organizations.export_invitations(user),
             "exports": export_rows(DataExport.objects.filter(user=user), exclude={"archive"}),
         }
     )
@@ -95,6 +102,7 @@ def erase(user: User) -> None:
     AdminGrant.objects.filter(user=user).update(reason="", decision_reason="")
     Agreement.objects.filter(user=user).delete()
     ImportedAccount.objects.filter(user=user).delete()
+    organizations.erase(user)
     MetadataPush.objects.filter(user=user).update(last_error="")
     conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))
     conflicts.update(email="", evidence={}, note="")
@@ -105,5 +113,6 @@ def erase(user: User) -> None:
 
 def delete_expired() -> None:
     """Delete rows whose retention has ended, even if the user's account still exists. A job calls this every night."""
+    organizations.delete_expired()
     DataExport.objects.filter(expires_at__lte=timezone.now()).delete()
     leads.erase_expired()

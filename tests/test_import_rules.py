@@ -51,7 +51,10 @@ CLERK_KEYS = {
     *("first_name", "last_name", "updated_at", "has_image"),
 }
 KNOWS_CLERK = BASE_DIR / "accounts" / "clerk"
-PARSERS = ("envelope.py", "lead_payloads.py", "payload_exports.py", "payloads.py", "user_fields.py")
+PARSERS = (
+    *("envelope.py", "lead_payloads.py", "organization_payloads.py", "payload_exports.py", "payloads.py"),
+    "user_fields.py",
+)
 SAMPLES = "accounts.clerk.samples"
 
 

@@ -21,6 +21,7 @@ PERSONAL = re.compile(
 NOT_PERSONAL = {
     "accounts.AccessRun": "Changes to several users' access, with user IDs, Clerk's answers, the admin and the reason.",
     "accounts.Flag": "Feature flags. When a user is deleted, the relation to flags is also deleted.",
+    "accounts.Organization": "Organizations, which are not people. Their members and invitations are covered.",
     "accounts.LegalVersion": "Texts of the site, and the admin who published each version.",
     "accounts.ClerkRateLimit": "Rate limits. Rows about a user are deleted when they are idle.",
     "accounts.Reconciliation": "Reports with counts and Clerk IDs, and the admin who requested the run or approved "

@@ -1,5 +1,7 @@
 """Read typed values from Clerk's objects."""
 
+import hashlib
+import json
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any
@@ -86,6 +88,12 @@ def read_time(data: dict[str, Any], key: str, *, path: str = "data") -> datetime
 
 def to_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
+
+
+def version_of(data: dict[str, Any], *, updated_at: datetime, rank: int, occurred_at: datetime) -> str:
+    """Return a string that sorts the payloads of one object by age."""
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
+    return f"{to_ms(updated_at):015d}-{rank:d}-{to_ms(occurred_at):015d}-{digest}"
 
 
 def parse_user_id(value: object) -> str:

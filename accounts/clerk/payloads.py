@@ -1,11 +1,10 @@
 """Parse Clerk's users and webhook events into typed values.
 
-Only this module, `envelope`, `user_fields`, `session_payloads` and `lead_payloads` read dictionaries from Clerk directly. The data
-structures come from Clerk's OpenAPI file webhooks/2025-04-15.yml and from captured deliveries. See docs/clerk.md.
+Only this module, `envelope`, `user_fields`, `session_payloads`, `organization_payloads` and `lead_payloads` read
+dictionaries from Clerk directly. The data structures come from Clerk's OpenAPI file webhooks/2025-04-15.yml and from
+captured deliveries. See docs/clerk.md.
 """
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,8 +14,9 @@ from typing import Any
 
 from accounts.clerk import user_fields
 from accounts.clerk.envelope import event_time, mentioned_user, parse_envelope, request_context
-from accounts.clerk.fields import ClerkPayloadError, KeyMissingError, parse_time, parse_user_id, to_ms
+from accounts.clerk.fields import ClerkPayloadError, KeyMissingError, parse_time, parse_user_id, version_of
 from accounts.clerk.lead_payloads import LEAD_TYPES, ClerkLead, lead_parser
+from accounts.clerk.organization_payloads import ORGANIZATION_PARSERS, OrganizationPayload
 from accounts.clerk.session_payloads import ClerkSessionEnded, ClerkSessionStarted, session_ended, session_started
 from accounts.models import User
 from core.text import clean_line
@@ -97,7 +97,15 @@ class UnknownEvent:
     clerk_id: str | None
 
 
-type Subject = ClerkUser | ClerkUserDeleted | ClerkSessionStarted | ClerkSessionEnded | ClerkLead | UnknownEvent
+type Subject = (
+    ClerkUser
+    | ClerkUserDeleted
+    | ClerkSessionStarted
+    | ClerkSessionEnded
+    | OrganizationPayload
+    | ClerkLead
+    | UnknownEvent
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +193,11 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
     updated_at = parse_time(data.get("updated_at"), "data.updated_at")
     user_fields.check_types(data)
     values, missing = _parse_fields(data)
-    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
     return ClerkUser(
         clerk_id=parse_user_id(data.get("id")),
         updated_at=updated_at,
         rank=rank,
-        version=f"{to_ms(updated_at):015d}-{rank:d}-{to_ms(occurred_at):015d}-{digest}",
+        version=version_of(data, updated_at=updated_at, rank=rank, occurred_at=occurred_at),
         missing=missing,
         **values,
     )
@@ -246,4 +253,5 @@ PARSERS: dict[str, Callable[[object, datetime], Subject]] = {
     "session.created": session_started,
     **dict.fromkeys(SESSION_END_TYPES, session_ended),
     **{event_type: lead_parser(event_type) for event_type in LEAD_TYPES},
+    **ORGANIZATION_PARSERS,
 }

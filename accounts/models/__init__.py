@@ -9,6 +9,7 @@ from accounts.models.imports import ImportedAccount, UserImport
 from accounts.models.leads import Lead
 from accounts.models.legal import Agreement, LegalVersion
 from accounts.models.notes import UserNote
+from accounts.models.organizations import Organization, OrganizationInvitation, OrganizationMembership
 from accounts.models.preserved_forms import PreservedForm
 from accounts.models.privacy import DataExport
 from accounts.models.reconciliation import Reconciliation
@@ -28,6 +29,9 @@ __all__ = [
     "Lead",
     "LegalVersion",
     "MetadataPush",
+    "Organization",
+    "OrganizationInvitation",
+    "OrganizationMembership",
     "PreservedForm",
     "Reconciliation",
     "RequestCount",

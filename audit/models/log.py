@@ -203,6 +203,14 @@ class AuditLog(AppendOnly):
         # An admin added a note about a user, or deleted it. The row does not contain the text.
         USER_NOTE_ADDED = "USER_NOTE_ADDED"
         USER_NOTE_DELETED = "USER_NOTE_DELETED"
+        # An organization was stored for the first time, changed, or was deleted in Clerk.
+        ORGANIZATION_CREATED = "ORGANIZATION_CREATED"
+        ORGANIZATION_UPDATED = "ORGANIZATION_UPDATED"
+        ORGANIZATION_DELETED = "ORGANIZATION_DELETED"
+        # A user joined an organization, got another role in it, or left it. The target is the organization.
+        MEMBERSHIP_ADDED = "MEMBERSHIP_ADDED"
+        MEMBERSHIP_CHANGED = "MEMBERSHIP_CHANGED"
+        MEMBERSHIP_REMOVED = "MEMBERSHIP_REMOVED"
         # A user signed in with Clerk.
         USER_SIGNED_IN = "USER_SIGNED_IN"
         # A local operator signed in to the admin with a password.

@@ -105,7 +105,7 @@ KINDS: dict[str, Callable[[], list[Message]]] = {
     "new invitation": lambda: lead("invitation.created", is_known=False),
     "accepted invitation": lambda: lead("invitation.accepted"),
     "email.created": lambda: other("email.created"),
-    "ignored type": lambda: other("organization.created"),
+    "ignored type": lambda: other("organizationDomain.created"),
     "duplicate": duplicate,
     "out of order": out_of_order,
 }

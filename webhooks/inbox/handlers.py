@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from django.conf import settings
 
 from accounts.clerk.lead_payloads import LEAD_TYPES, ClerkLead
+from accounts.clerk.organization_payloads import ORGANIZATION_PARSERS, ClerkOrganizationDeleted, OrganizationPayload
 from accounts.clerk.payloads import SESSION_END_TYPES, USER_TYPES, ClerkEvent, ClerkUser, ClerkUserDeleted
 from accounts.clerk.session_payloads import ClerkSessionEnded, ClerkSessionStarted
 from accounts.leads import services as leads
+from accounts.organizations.apply import apply_payloads
 from accounts.sessions import services as sessions
 from accounts.sessions import sign_ins
 from accounts.sync.apply import Outcome, apply_users
@@ -110,6 +112,24 @@ def store_leads(events: Sequence[Sent], skip_locked: bool) -> list[Result | None
     return [(State.PROCESSED if is_newer else State.STALE, "") for is_newer in newer]
 
 
+def apply_organizations(events: Sequence[Sent], skip_locked: bool) -> list[Result | None]:  # noqa: FBT001
+    """Apply events about organizations, their members and invitations.
+
+    Like users, Clerk's schema allows the deletion of an organization without an ID.
+    """
+    payloads = [(_organization_payload(event), actor) for event, actor in events]
+    named = [(payload, actor) for payload, actor in payloads if payload]
+    outcomes = iter(apply_payloads(named, skip_locked=skip_locked))
+    unnamed = State.IGNORED, "The event does not name the deleted organization."
+    return [RESULTS[next(outcomes)] if payload else unnamed for payload, _ in payloads]
+
+
+def _organization_payload(event: ClerkEvent) -> OrganizationPayload | None:
+    subject = event.subject
+    is_unnamed = isinstance(subject, ClerkOrganizationDeleted) and subject.organization_id is None
+    return subject if isinstance(subject, OrganizationPayload.__value__) and not is_unnamed else None
+
+
 def ignore_tests(events: Sequence[Sent], skip_locked: bool) -> list[Result | None]:  # noqa: FBT001
     return [(State.IGNORED, "A test delivery that an admin sent to this site.") for _ in events]
 
@@ -121,4 +141,5 @@ HANDLERS: dict[str, Handler] = {
     "session.created": record_sign_ins,
     **dict.fromkeys(sorted(SESSION_END_TYPES), end_sessions),
     **dict.fromkeys(sorted(LEAD_TYPES), store_leads),
+    **dict.fromkeys(ORGANIZATION_PARSERS, apply_organizations),
 }

@@ -84,7 +84,7 @@ def test_each_event_has_its_own_outcome_row_and_audit_trail(webhook: WebhookClie
         "msg_update": samples.user_event("user.updated", zofia.with_changes(first_name="Zosia")),
         "msg_gone": samples.user_event("user.deleted", gone),
         "msg_repeat": samples.user_event("user.created", zofia.with_changes(first_name="Later")),
-        "msg_unknown": samples.event("organization.created", {}, occurred_at=zofia.updated_at),
+        "msg_unknown": samples.event("organizationDomain.created", {}, occurred_at=zofia.updated_at),
     }
     outcomes = receive_all(received(event, svix_id) for svix_id, event in messages.items())
     assert outcomes == [PROCESSED, PROCESSED, PROCESSED, "duplicate", "ignored"]

@@ -1,0 +1,46 @@
+"""Export and erase a user's memberships and organization invitations."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from accounts.models import OrganizationInvitation, OrganizationMembership, User
+
+
+def export_memberships(user: User) -> list[dict[str, Any]]:
+    organization = F("organization__name")
+    columns = ("role", "role_name", "clerk_created_at", "deleted_at")
+    return list(_memberships(user).order_by("pk").values(*columns, organization_name=organization))
+
+
+def export_invitations(user: User) -> list[dict[str, Any]]:
+    organization = F("organization__name")
+    columns = ("email", "role", "state", "expires_at")
+    return list(_invitations(user).order_by("pk").values(*columns, organization_name=organization))
+
+
+def erase(user: User) -> None:
+    _memberships(user).delete()
+    _invitations(user).delete()
+
+
+def delete_expired() -> None:
+    """Delete invitations a month after they expired, or after their last change if they never expire."""
+    ended_before = timezone.now() - timedelta(days=OrganizationInvitation.RETENTION_DAYS)
+    invitations = OrganizationInvitation.objects.annotate(ended_at=Coalesce("expires_at", "clerk_updated_at"))
+    invitations.filter(ended_at__lt=ended_before).delete()
+
+
+def _memberships(user: User) -> QuerySet[OrganizationMembership]:
+    return OrganizationMembership.objects.filter(user__clerk_id=user.clerk_id or "")
+
+
+def _invitations(user: User) -> QuerySet[OrganizationInvitation]:
+    """Return the invitations that the user accepted, or that were sent to the user's email if Clerk has verified it."""
+    condition = Q(user_clerk_id=user.clerk_id) if user.clerk_id else Q(pk__in=[])
+    if user.email and user.email_verified_at:
+        condition |= Q(email=user.email)
+    return OrganizationInvitation.objects.filter(condition)
