@@ -28,6 +28,10 @@ def _no_page(user_id: int) -> str:
     return ""
 
 
+def _no_language(user_id: int) -> str:
+    return ""
+
+
 def _no_links(user_id: int) -> Sequence[tuple[Text, str]]:
     return []
 
@@ -51,6 +55,7 @@ class Extensions:
     Attributes:
         pushed_metadata: returns the profile values to push to Clerk, by user id.
         page_url: returns the URL of a user's public page, or "".
+        page_language: returns the language code of a user's public page, or "".
         admin_links: returns a label and a URL for each page about a user, for the user's page in the admin.
         home: the URL name for the page after signing out.
         welcome: the URL name for the page after signing up.
@@ -66,6 +71,7 @@ class Extensions:
 
     pushed_metadata: Callable[[Collection["User"]], Mapping[int, dict[str, Any]]] = _no_metadata
     page_url: Callable[[int], str] = _no_page
+    page_language: Callable[[int], str] = _no_language
     admin_links: Callable[[int], Sequence[tuple[Text, str]]] = _no_links
     home: str = "accounts:account"
     welcome: str = "accounts:account"

@@ -22,6 +22,7 @@ from accounts.models import (
     User,
     UserNote,
 )
+from accounts.notifications import privacy as notifications
 from accounts.organizations import privacy as organizations
 from core.personal_data import PersonalData, export_rows
 
@@ -38,6 +39,7 @@ COVERED = (
     ImportedAccount,
     OrganizationMembership,
     OrganizationInvitation,
+    *notifications.MODELS,
     Agreement,
     Lead,
 )
@@ -77,6 +79,7 @@ def export(user: User) -> PersonalData:
             "leads": export_rows(leads.leads_of(user), exclude={"id", "user_id", "version", "decided_by_id"}),
             "organizations": organizations.export_memberships(user),
             "organization_invitations": organizations.export_invitations(user),
+            **notifications.export(user),
             "exports": export_rows(DataExport.objects.filter(user=user), exclude={"archive"}),
         }
     )
@@ -104,6 +107,7 @@ def erase(user: User) -> None:
     ImportedAccount.objects.filter(user=user).delete()
     organizations.erase(user)
     MetadataPush.objects.filter(user=user).update(last_error="")
+    notifications.erase(user)
     conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))
     conflicts.update(email="", evidence={}, note="")
     conflicts.filter(state=IdentityConflict.State.OPEN).update(
@@ -114,5 +118,6 @@ def erase(user: User) -> None:
 def delete_expired() -> None:
     """Delete rows whose retention has ended, even if the user's account still exists. A job calls this every night."""
     organizations.delete_expired()
+    notifications.delete_expired()
     DataExport.objects.filter(expires_at__lte=timezone.now()).delete()
     leads.erase_expired()

@@ -13,6 +13,7 @@ from accounts.clerk.api import ClerkApiError
 from accounts.identity import late_conflicts, suggestions
 from accounts.leads import services as leads
 from accounts.models import Lead, Reconciliation
+from accounts.notifications import send as notifications
 from accounts.privacy import deletion, erasure, exports  # noqa: F401  # exports registers its job
 from accounts.roles import admin_grants
 from accounts.security import lockouts, request_counts
@@ -210,6 +211,16 @@ def delete_expired_login_failures(timestamp: int) -> None:
 )
 def delete_expired_request_counts(timestamp: int) -> None:
     request_counts.delete_expired()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queue="upkeep", queueing_lock="queue_notifications")
+@describe(
+    _("Queue notifications"),
+    _("Queues the emails about changes that arrived as webhooks, every minute."),
+)
+def queue_notifications(timestamp: int) -> None:
+    notifications.queue_due()
 
 
 @app.periodic(cron="*/5 * * * *")

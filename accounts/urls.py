@@ -4,6 +4,7 @@ from accounts import views
 from accounts.admin.verify_page import verify
 from accounts.legal import views as legal_views
 from accounts.models import LegalVersion
+from accounts.notifications import views as notification_views
 from accounts.privacy import views as privacy_views
 from accounts.roles import views as role_views
 from accounts.security import disclosure
@@ -45,6 +46,8 @@ urlpatterns = [
     path("sign-out/", session_views.sign_out, name="sign_out"),
     path("account/", views.AccountView.as_view(), name="account"),
     path("account/security/", views.SecurityView.as_view(), name="security"),
+    path("account/notifications/", views.NotificationsView.as_view(), name="notifications"),
+    path("account/notifications/unsubscribe/<str:token>/", notification_views.unsubscribe, name="unsubscribe"),
     path("account/roles/", role_views.RolesView.as_view(), name="roles"),
     path("account/roles/stop/<slug:role>/", role_views.RoleEndView.as_view(), name="role_end"),
     path("account/exports/", privacy_views.ExportView.as_view(), name="export"),

@@ -1,4 +1,4 @@
-"""The account page, the page with Clerk's user profile, and agreement to new versions of the legal texts."""
+"""The account page, Clerk's user profile, email preferences, and agreement to new versions of the legal texts."""
 
 import re
 from typing import Any
@@ -8,21 +8,26 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.generic.base import TemplateView, View
+from django.views.generic.edit import FormView
 
 from accounts import activity
 from accounts.http import AuthenticatedRequest
 from accounts.legal import services as legal
 from accounts.mixins import RoleRequiredMixin
 from accounts.models import Agreement
+from accounts.notifications import preferences
+from accounts.notifications.forms import LANGUAGE, NotificationsForm
+from accounts.notifications.kinds import required_kinds
 from accounts.privacy import exports
 from accounts.security import csp
 from accounts.sessions import profile_visits
+from accounts.sessions.preserved_forms import PreservedFormMixin
 from audit.log import Actor
 from core.redirects import is_internal_url
 
@@ -99,3 +104,27 @@ class AgreementView(RoleRequiredMixin, View):
         if legal.agree(request.user, shown, source=Agreement.Source.NOTICE, actor=actor):
             messages.success(request, gettext("Thank you. Your agreement is recorded."))
         return redirect("accounts:account")
+
+
+@method_decorator(never_cache, name="dispatch")
+class NotificationsView(RoleRequiredMixin, PreservedFormMixin[NotificationsForm], FormView[NotificationsForm]):
+    """Show and save the user's email preferences."""
+
+    request: AuthenticatedRequest
+    http_method_names = ["get", "head", "post"]
+    form_class = NotificationsForm
+    template_name = "accounts/notifications.html"
+    success_url = reverse_lazy("accounts:notifications")
+
+    def get_initial(self) -> dict[str, Any]:
+        return NotificationsForm.initial_values(preferences.preferences_of(self.request.user))
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        return super().get_context_data(required_kinds=required_kinds(), **context)
+
+    def form_valid(self, form: NotificationsForm) -> HttpResponse:
+        language = form.cleaned_data[LANGUAGE]
+        preferences.save(self.request.user, turned_off=form.turned_off, language=language)
+        self.discard_preserved_form()
+        messages.success(self.request, gettext("Saved."))
+        return super().form_valid(form)

@@ -12,12 +12,14 @@ class ProfilesConfig(AppConfig):
     def ready(self) -> None:
         """Connect receivers and register extensions for apps that cannot import this one."""
         from accounts.extensions import extensions
+        from accounts.notifications import kinds
         from profiles import (  # noqa: F401
             admin_links,
             audit_labels,
             checks,
             clerk_metadata,
             lifecycle,
+            notifications,
             page_lookup,
             personal_data,
             receivers,
@@ -25,11 +27,13 @@ class ProfilesConfig(AppConfig):
 
         receivers.connect()
         register(personal_data)
+        kinds.register(*notifications.KINDS)
         extensions.pushed_metadata = clerk_metadata.for_users
         extensions.outdated_state_sql = lifecycle.OUTDATED_PROFILES
         extensions.companies_sql = "SELECT user_id, company_name AS company FROM profiles_clientprofile"
         extensions.ensure_derived_state = lifecycle.ensure_profiles
         extensions.admin_links = admin_links.admin_links
+        extensions.page_language = page_lookup.builder_page_language
         extensions.page_url = page_lookup.builder_page_url
         extensions.sign_in_heading = page_lookup.sign_in_heading
         extensions.home, extensions.welcome = "profiles:home", "profiles:welcome"

@@ -16,6 +16,12 @@ def builder_page_url(user_id: int) -> str:
     return builder.get_absolute_url() if builder else ""
 
 
+def builder_page_language(user_id: int) -> str:
+    """Return the language code of the user's builder page, or ""."""
+    found = BuilderProfile.objects.filter(user_id=user_id).values_list("page_language", flat=True).first()
+    return found or ""
+
+
 def sign_in_heading(page: ResolverMatch) -> str:
     """Return the sign-in heading for visitors who want to message a builder with a public page."""
     if page.view_name != "profiles:contact":

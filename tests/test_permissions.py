@@ -12,6 +12,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import DataExport, EndedSession, User
+from accounts.notifications.unsubscribe import unsubscribe_url
+from profiles.contact.emails import MESSAGE_RECEIVED
 from profiles.models import BuilderProfile, ClientProfile, ContactMessage, SectionVersion
 from tests.helpers.clients import with_password, with_token
 from tests.helpers.factories import (
@@ -182,6 +184,9 @@ READ: dict[str, Statuses] = {
     "/language/": same_for_everyone(NOT_ALLOWED),
     "/account/": SIGN_IN_REQUIRED,
     "/account/security/": SIGN_IN_REQUIRED,
+    "/account/notifications/": SIGN_IN_REQUIRED,
+    "/account/notifications/unsubscribe/{token}/": same_for_everyone(OK),  # the token identifies the user
+    "/account/notifications/unsubscribe/wrong/": same_for_everyone(NOT_FOUND),
     "/account/exports/{export}/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=OK),
     "/account/roles/": SIGN_IN_REQUIRED,
     "/account/roles/stop/builder/": SIGN_IN_REQUIRED,
@@ -272,6 +277,9 @@ WRITE: dict[tuple[str, str], Statuses] = {
     ("POST", "/account/agreement/"): form(signed_in=FOUND),
     ("POST", "/account/"): form(signed_in=NOT_ALLOWED),
     ("POST", "/account/security/"): form(signed_in=NOT_ALLOWED),
+    ("POST", "/account/notifications/"): form(signed_in=INVALID),  # the language is required
+    ("POST", "/account/notifications/unsubscribe/{token}/"): same_for_everyone(OK),
+    ("POST", "/account/notifications/unsubscribe/wrong/"): same_for_everyone(NOT_FOUND),
     ("POST", "/account/messages/"): form(signed_in=NOT_ALLOWED),
     ("POST", "/account/messages/received/"): form(signed_in=NOT_ALLOWED),
     ("POST", "/account/messages/{message.pk}/block/"): form(signed_in=NOT_FOUND, owner=FOUND),
@@ -328,6 +336,7 @@ OTHERWISE: dict[str, Statuses] = {
     ),
     "/account/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/account/security/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/account/notifications/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/account/messages/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/account/messages/received/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/account/messages/{message.pk}/block/": NOT_ALLOWED_FOR_SIGNED_IN,
@@ -422,6 +431,8 @@ PATTERNS = {
     "account/": "/account/",
     "account/exports/<uuid:public_id>/": "/account/exports/{export}/",
     "account/security/": "/account/security/",
+    "account/notifications/": "/account/notifications/",
+    "account/notifications/unsubscribe/<str:token>/": "/account/notifications/unsubscribe/{token}/",
     "account/roles/": "/account/roles/",
     "account/delete/": "/account/delete/",
     "account/exports/": "/account/exports/",
@@ -453,7 +464,8 @@ def objects(module_rows: None) -> dict[str, Any]:
     version = SectionVersion.objects.create(owner=owner, section="introduction", values=before)
     found = {"builder": builder, "client": client, "export": export.public_id, "project": image.project, "image": image}
     message = ContactMessage.objects.create(builder=builder, sender=UserFactory.create(), subject="A shop", body="Now")
-    return {**found, "version": version, "message": message}
+    token = unsubscribe_url(owner, MESSAGE_RECEIVED).rstrip("/").rpartition("/")[2]
+    return {**found, "version": version, "message": message, "token": token}
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from accounts.models.imports import ImportedAccount, UserImport
 from accounts.models.leads import Lead
 from accounts.models.legal import Agreement, LegalVersion
 from accounts.models.notes import UserNote
+from accounts.models.notifications import KnownDevice, Notification, NotificationPreferences
 from accounts.models.organizations import Organization, OrganizationInvitation, OrganizationMembership
 from accounts.models.preserved_forms import PreservedForm
 from accounts.models.privacy import DataExport
@@ -26,9 +27,12 @@ __all__ = [
     "Flag",
     "IdentityConflict",
     "ImportedAccount",
+    "KnownDevice",
     "Lead",
     "LegalVersion",
     "MetadataPush",
+    "Notification",
+    "NotificationPreferences",
     "Organization",
     "OrganizationInvitation",
     "OrganizationMembership",

@@ -25,18 +25,23 @@ class _Writes:
 
     Attributes:
         inserted: the new rows of each model.
+        skipping: the models whose existing rows are skipped.
         updated: the fields to write and the changed rows by primary key, for each model.
     """
 
     inserted: dict[type[models.Model], list[models.Model]] = field(default_factory=dict)
+    skipping: set[type[models.Model]] = field(default_factory=set)
     updated: dict[type[models.Model], tuple[tuple[str, ...], dict[Any, models.Model]]] = field(default_factory=dict)
     tables: set[str] = field(default_factory=set)
 
     def take(self) -> list[Statement]:
         """Return a statement for each table, and clear the collected writes."""
         taken = [statements.update_statement(list(rows.values()), fields) for fields, rows in self.updated.values()]
-        taken += [statements.insert_statement(rows) for rows in self.inserted.values()]
-        self.inserted, self.updated, self.tables = {}, {}, set()
+        taken += [
+            statements.insert_statement(rows, skip_existing=model in self.skipping)
+            for model, rows in self.inserted.items()
+        ]
+        self.inserted, self.skipping, self.updated, self.tables = {}, set(), {}, set()
         return taken
 
     def execute_before_reads(
@@ -81,12 +86,18 @@ def joined() -> Iterator[None]:
     statements.execute(writes.take())
 
 
-def insert(row: models.Model) -> None:
-    """Insert a row without setting its primary key."""
+def insert(row: models.Model, *, skip_existing: bool = False) -> None:
+    """Insert a row without setting its primary key.
+
+    Args:
+        skip_existing: omit the row if it violates a unique constraint. All rows of a model must have the same value.
+    """
     writes = _current.get()
     if writes is None:
-        statements.execute([statements.insert_statement([row])])
+        statements.execute([statements.insert_statement([row], skip_existing=skip_existing)])
         return
+    if skip_existing:
+        writes.skipping.add(type(row))
     writes.inserted.setdefault(type(row), []).append(row)
     writes.tables.add(row._meta.db_table)
 

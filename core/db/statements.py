@@ -44,9 +44,14 @@ def execute(statements: Sequence[Statement]) -> None:
             cursor.execute(sql, parameters)
 
 
-def insert_statement(rows: Sequence[models.Model]) -> Statement:
-    """Return a statement that inserts rows of one model. Their primary keys are not set."""
-    return _insert_sql(type(rows[0])), _as_json(map(_values, rows))
+def insert_statement(rows: Sequence[models.Model], *, skip_existing: bool = False) -> Statement:
+    """Return a statement that inserts rows of one model. Their primary keys are not set.
+
+    Args:
+        skip_existing: omit rows that violate a unique constraint.
+    """
+    suffix = " ON CONFLICT DO NOTHING" if skip_existing else ""
+    return _insert_sql(type(rows[0])) + suffix, _as_json(map(_values, rows))
 
 
 def insert_if_new(row: models.Model) -> bool:

@@ -42,7 +42,7 @@ def send(builder: BuilderProfile, sender: User, *, subject: str, body: str) -> C
     _check_limits(sender)
     message = ContactMessage.objects.create(builder=builder, sender=sender, subject=subject, body=body)
     _check_email(message)
-    emails.mail_contact_message.defer(message_id=message.pk)
+    emails.notify_builder(message)
     return message
 
 

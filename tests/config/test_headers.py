@@ -27,6 +27,7 @@ HOUR_S = 3600
 
 # --- Every URL ---
 
+UNSUBSCRIBE = "/account/notifications/unsubscribe/wrong/"
 NO_LINK = "7f1b4c1e-3a52-4a0c-9d0e-0d6a3f7f9b11"
 #: Values for URL arguments. Add new arguments here.
 ARGUMENTS = {
@@ -43,6 +44,7 @@ ARGUMENTS = {
     "image_pk": "1",
     "document": "terms",
     "version": "1",
+    "token": "wrong",
     "rest": "nowhere",
     "public_id": NO_LINK,
     "section": "introduction",
@@ -278,6 +280,7 @@ EXCEPTIONS = {
     "/builders/olive-owner/work/1/card.png": 404,
     "/sitemap-work-0.xml": 404,
     "/api/nowhere": 404,
+    UNSUBSCRIBE: 404,
     f"/media/{ARGUMENTS['name']}": 404,
     "/admin/nowhere": 404,
     "/admin/logout/": 405,
@@ -320,6 +323,8 @@ def test_post_without_csrf_token_is_rejected_except_at_the_webhook(stranger: Cli
         assert response.status_code == 401
     elif url == "/language/":
         assert response.status_code == 302
+    elif url == UNSUBSCRIBE:  # Mail providers send no cookies, and the token in the link is signed.
+        assert response.status_code == 404
     elif url in probes.VIEWS:  # These URLs respond before the CSRF check, and only to GET and HEAD.
         assert response.status_code == 405
     else:
@@ -327,10 +332,14 @@ def test_post_without_csrf_token_is_rejected_except_at_the_webhook(stranger: Cli
         assert "This form has expired" in response.content.decode()
 
 
-def test_only_the_webhook_and_the_language_are_exempt_from_csrf_protection() -> None:
-    """The form for the language is on cached pages. Its view rejects requests from other sites in another way."""
+def test_three_views_are_exempt_from_csrf_protection() -> None:
+    """The form for the language is on cached pages, and its view rejects requests from other sites in another way.
+
+    The webhook and the link to unsubscribe have a signature.
+    """
     exempt = {pattern.lookup_str for _, pattern in ALL if getattr(pattern.callback, "csrf_exempt", False)}
-    assert exempt == {"webhooks.views.receive", "config.views.set_language"}
+    views = {"webhooks.views.receive", "config.views.set_language", "accounts.notifications.views.unsubscribe"}
+    assert exempt == views
 
 
 @pytest.mark.urls("tests.config.urls")

@@ -15,7 +15,9 @@ from django.utils import timezone, translation
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts.models import PreservedForm, User
+from accounts.models import Notification, PreservedForm, User
+from accounts.notifications import preferences, rendering
+from accounts.notifications.send import send_notification
 from profiles.contact import emails
 from profiles.contact.services import RATE_LIMITS
 from profiles.models import BuilderProfile, ContactMessage
@@ -57,9 +59,9 @@ def rejection(response: Any) -> str:
 
 def deliver() -> list[mail.EmailMessage]:
     """Run the queued jobs as a worker would, and return the sent emails."""
-    for job in ProcrastinateJob.objects.filter(task_name="profiles.contact.emails.mail_contact_message"):
-        assert set(job.args) == {"message_id"}
-        emails.mail_contact_message(**job.args)
+    for job in ProcrastinateJob.objects.filter(task_name="accounts.notifications.send.send_notification"):
+        assert set(job.args) == {"notification_id"}
+        send_notification(**job.args)
     return list(mail.outbox)
 
 
@@ -81,6 +83,31 @@ def test_email_is_in_the_language_of_the_page(
     [email] = deliver()
     assert email.subject == subject
     assert "Can you build it?" in email.body
+
+
+def test_email_offers_to_turn_these_emails_off(olive: BuilderProfile, vera: User) -> None:
+    send(vera)
+    [email] = deliver()
+    assert "/account/notifications/unsubscribe/" in email.extra_headers["List-Unsubscribe"]
+    assert "Stop these emails: " in email.body
+
+
+def test_message_is_kept_if_the_builder_turned_the_emails_off(olive: BuilderProfile, vera: User) -> None:
+    preferences.turn_off(olive.user, emails.MESSAGE_RECEIVED)
+    send(vera)
+    assert deliver() == []
+    assert ContactMessage.objects.get().mailed_at is None
+    assert Notification.objects.get().result == "The user has turned these emails off."
+    assert TYPED["subject"] in signed_in(olive.user).get("/account/messages/received/").content.decode()
+
+
+def test_job_of_an_earlier_release_sends_one_email(olive: BuilderProfile, vera: User) -> None:
+    message = ContactMessage.objects.create(builder=olive, sender=vera, **TYPED)
+    for _ in range(2):
+        emails.mail_contact_message(message.pk)
+    assert len(mail.outbox) == 1
+    message.refresh_from_db()
+    assert message.mailed_at
 
 
 # --- The page ---
@@ -289,7 +316,7 @@ def test_encoded_line_breaks_are_sent_as_text(olive: BuilderProfile, vera: User,
 def test_message_whose_email_cannot_be_built_is_not_confirmed(
     olive: BuilderProfile, vera: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(emails, "header_text", lambda text: f"{text}\r\nBcc: all@example.com")
+    monkeypatch.setattr(rendering, "header_text", lambda text: f"{text}\r\nBcc: all@example.com")
     assert "Nothing was sent. Change the text, or contact us." in rejection(send(vera))
     assert not ContactMessage.objects.exists()
     assert not ProcrastinateJob.objects.exists()

@@ -10,8 +10,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.clerk.samples import SampleUser
 from accounts.models import IdentityConflict, User
+from accounts.notifications.send import send_notification
 from accounts.privacy import exports
-from profiles.contact import emails
 from profiles.models import BuilderProfile, ContactMessage
 from tests.helpers.clients import signed_in
 from tests.helpers.webhooks import WebhookClient, person
@@ -72,8 +72,8 @@ def test_builder_cannot_be_contacted_and_learns_why(
 def test_message_that_was_not_emailed_yet_is_kept(olive: SampleUser, vera: SampleUser, webhook: WebhookClient) -> None:
     assert signed_in(vera).post(CONTACT, TYPED).status_code == 302
     without_address(olive, webhook)
-    [job] = ProcrastinateJob.objects.filter(task_name="profiles.contact.emails.mail_contact_message")
-    emails.mail_contact_message(**job.args)
+    [job] = ProcrastinateJob.objects.filter(task_name="accounts.notifications.send.send_notification")
+    send_notification(**job.args)
     assert (mail.outbox, ContactMessage.objects.get().mailed_at) == ([], None)
     assert "Not emailed yet" in text_of(vera, "/account/messages/")
 

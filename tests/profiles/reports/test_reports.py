@@ -162,11 +162,11 @@ class TestMessages:
         self, olive: BuilderProfile, message: ContactMessage, vera: User
     ) -> None:
         blocking.block(olive, vera)
-        emails.send_contact_message(message.pk)
+        emails.mail_contact_message(message.pk)
         assert mail.outbox == []
 
     def test_email_links_to_the_report_form(self, message: ContactMessage) -> None:
-        emails.send_contact_message(message.pk)
+        emails.mail_contact_message(message.pk)
         email: Any = mail.outbox[0]
         for body in (email.body, email.alternatives[0].content):
             assert report_url(message) in body

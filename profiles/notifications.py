@@ -1,0 +1,5 @@
+"""The kinds of emails about profiles."""
+
+from profiles.contact.emails import MESSAGE_RECEIVED
+
+KINDS = (MESSAGE_RECEIVED,)
