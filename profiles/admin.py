@@ -97,7 +97,7 @@ class AvailabilityFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         for_hire = Q(available_for_hire=True)
         stated = for_hire & Q(availability_confirmed_at__isnull=False)
-        chosen = {
+        chosen: dict[str, Q] = {
             **{value: stated & Q(availability=value) for value in (Availability.AVAILABLE, Availability.LIMITED)},
             Availability.UNAVAILABLE: ~for_hire | stated & Q(availability=Availability.UNAVAILABLE),
             Availability.NOT_STATED: for_hire & (~stated | Q(availability=Availability.NOT_STATED)),
