@@ -22,7 +22,7 @@ NEWEST = "newest"
 #: Error messages for facets that do not have a fixed list of values.
 EXPECTED = {
     "skill": "Use the name of a skill.",
-    "place": "Use the last part of a location, usually a country.",
+    "place": "Use the name of a country in any language, or the last part of a location.",
     "near": "Use an IANA time zone, such as Europe/Warsaw.",
 }
 

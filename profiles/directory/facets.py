@@ -9,7 +9,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from profiles.directory import indexing, terms
+from profiles.directory import countries, indexing, terms
 from profiles.directory.tsqueries import quoted
 from profiles.localization import languages, time_zones
 from profiles.models import Availability, BuilderProfile, Domain
@@ -37,6 +37,10 @@ class Facet:
     def label(self, value: str) -> str:
         return str(self.labels.get(value, value))
 
+    def canonical(self, value: str) -> str:
+        """Return the spelling of a value that the list of choices contains."""
+        return value
+
     def is_valid(self, value: str) -> bool:
         return value in self.labels if self.labels else bool(terms.term_key(value)) and len(value) <= MAX_SKILL_LENGTH
 
@@ -45,6 +49,18 @@ class Facet:
 
     def _term(self, value: str) -> str:
         return quoted(indexing.filter_term(self.key, value))
+
+
+class PlaceFacet(Facet):
+    """Filter by country. Values are English names of countries, and other places as their builders wrote them."""
+
+    def label(self, value: str) -> str:
+        code = countries.code_of(value)
+        return countries.name(code) if code else value
+
+    def canonical(self, value: str) -> str:
+        code = countries.code_of(value)
+        return countries.english_name(code) if code else value
 
 
 class NearFacet(Facet):
@@ -83,7 +99,7 @@ FACETS = {
         Facet("tier", _("Tier"), {str(value): label for value, label in BuilderProfile.Tier.choices}),
         Facet("rate", _("Hourly rate"), _rate_labels()),
         Facet("language", _("Language"), _language_labels(), match_all=True, is_long=True),
-        Facet("place", _("Place")),
+        PlaceFacet("place", _("Place")),
         NearFacet(NEAR, _("Time zone"), match_all=True),
     )
 }

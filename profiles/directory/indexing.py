@@ -8,13 +8,14 @@ import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import chain
 
 from django.db import connection, transaction
 from django.utils import timezone
 
 from core.interface_languages import english
-from profiles.directory import terms
+from profiles.directory import countries, terms
 from profiles.directory.exchange_rates import to_usd
 from profiles.directory.tsqueries import quoted
 from profiles.localization import languages, time_zones
@@ -184,7 +185,8 @@ def _texts(profile: BuilderProfile) -> Iterator[tuple[str, Sequence[str]]]:
     spoken = [
         language for entry in profile.languages for language in languages.LANGUAGES.get(languages.split(entry)[0], ())
     ]
-    yield "D", (profile.bio, profile.location, *spoken)
+    # "Brazil" also finds a builder who wrote "Brasil".
+    yield "D", (profile.bio, profile.location, place_of(profile.location), *spoken)
 
 
 def _filter_terms(profile: BuilderProfile) -> Iterator[str]:
@@ -203,15 +205,20 @@ def _filter_terms(profile: BuilderProfile) -> Iterator[str]:
 
 
 def filter_term(facet: str, value: str) -> str:
-    return f"/{facet}/{terms.term_key(value) if facet in FREE_TEXT else value}"
+    key = terms.term_key(value) if facet in FREE_TEXT else value
+    # Codes are uppercase, so they differ from other places.
+    return f"/{facet}/{(facet == 'place' and countries.code_of(value)) or key}"
 
 
+@lru_cache(4096)
 def place_of(location: str) -> str:
-    """Return the last part of a location, which is usually the country: "Poland" for "Gdańsk, Poland".
+    """Return the last part of a location, with the English name of a country: "Poland" for "Gdańsk, Polska".
 
     Return "" if that part contains no letters or is too long for a filter.
     """
     place = re.split("[,،、]", location)[-1].strip()
+    if code := countries.code_of(place):
+        return countries.english_name(code)
     return place if terms.term_key(place) and len(place) <= MAX_FREE_TEXT else ""
 
 

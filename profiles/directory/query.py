@@ -124,8 +124,9 @@ class DirectoryQuery:
 
 
 def _valid_values(key: str, values: Iterable[str]) -> tuple[str, ...]:
-    valid = {terms.term_key(value): value for value in list(values)[:MAX_FILTER_VALUES] if FACETS[key].is_valid(value)}
-    return tuple(valid.values())
+    facet = FACETS[key]
+    valid = [facet.canonical(value) for value in list(values)[:MAX_FILTER_VALUES] if facet.is_valid(value)]
+    return tuple({terms.term_key(value): value for value in valid}.values())
 
 
 def _parse_pages(text: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from profiles import personal_data
 from profiles.directory import exchange_rates
@@ -196,6 +196,23 @@ class TestFilters:
         assert [(choice.label, choice.count) for choice in facets["language"]] == [("Polish", "1")]
         found = {choice.value.casefold(): (choice.count, choice.is_selected) for choice in facets["place"]}
         assert found == {"poland": ("2", True), "australia": ("1", False)}
+
+    def test_spellings_of_a_country_are_one_choice_in_the_language_of_the_visitor(self, client: Client) -> None:
+        for place in ("Wrocław, Polska", "Amman، الأردن", "Amman, Jordan", "ירושלים, ישראל", "Nowhere Town"):
+            BuilderProfileFactory.create(user__name=place, location=place)
+        for language, names in (
+            ("en", {"Poland": "3", "Jordan": "2", "Israel": "1", "Australia": "1", "Nowhere Town": "1"}),
+            ("de", {"Polen": "3", "Jordanien": "2", "Israel": "1", "Australien": "1", "Nowhere Town": "1"}),
+        ):
+            page = client.get("/builders/", headers={"accept-language": language})
+            facets = {each.facet.key: each.choices for each in page.context["facets"]}
+            with translation.override(language):
+                assert {choice.label: choice.count for choice in facets["place"]} == names
+        for written in ("Jordan", "الأردن", "jordanie"):
+            page = client.get(f"/builders/?place={written}")
+            assert {each.name for each in page.context["page"].builders} == {"Amman، الأردن", "Amman, Jordan"}
+            assert [chip.label for chip in page.context["active_filters"]] == ["Jordan"]
+        assert len(client.get("/builders/?q=in+Poland").context["page"].builders) == 3
 
     def test_api_rejects_an_unknown_time_zone(self, client: Client) -> None:
         assert client.get("/api/profiles/builders?near=Mars/Base").json()["error"]["fields"].keys() == {"near"}
