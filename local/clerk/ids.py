@@ -36,3 +36,15 @@ def new_session_id() -> str:
 
 def new_dev_browser() -> str:
     return new_id("dvb")
+
+
+def new_organization_id() -> str:
+    return new_id("org")
+
+
+def new_membership_id() -> str:
+    return new_id("orgmem")
+
+
+def new_organization_invitation_id() -> str:
+    return new_id("orginv")

@@ -12,7 +12,10 @@ from local.clerk.ids import (
     new_dev_browser,
     new_invitation_id,
     new_mail_id,
+    new_membership_id,
     new_message_id,
+    new_organization_id,
+    new_organization_invitation_id,
     new_session_id,
     new_user_id,
 )
@@ -132,6 +135,58 @@ class Invitation(models.Model):
     public_metadata = models.JSONField(default=dict)
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     created_ms = models.BigIntegerField(default=now_ms)
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Organization(models.Model):
+    id = models.CharField(primary_key=True, max_length=64, default=new_organization_id)
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=100, unique=True)
+    created_ms = models.BigIntegerField(default=now_ms)
+    updated_ms = models.BigIntegerField(default=now_ms)
+
+    class Meta:
+        ordering = ["-created_ms", "-id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    id = models.CharField(primary_key=True, max_length=64, default=new_membership_id)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=100)
+    created_ms = models.BigIntegerField(default=now_ms)
+    updated_ms = models.BigIntegerField(default=now_ms)
+
+    class Meta:
+        ordering = ["-created_ms", "-id"]
+        constraints = [models.UniqueConstraint(fields=["organization", "user"], name="localclerk_membership_unique")]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class OrganizationInvitation(models.Model):
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        ACCEPTED = "accepted"
+        REVOKED = "revoked"
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_organization_invitation_id)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="invitations")
+    address = models.CharField(max_length=254)
+    role = models.CharField(max_length=100)
+    status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
+    user_id = models.CharField(max_length=64, blank=True)
+    created_ms = models.BigIntegerField(default=now_ms)
+    updated_ms = models.BigIntegerField(default=now_ms)
+
+    class Meta:
+        ordering = ["-created_ms", "-id"]
 
     def __str__(self) -> str:
         return self.id

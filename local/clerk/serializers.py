@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from local.clerk.models import Mail, Session, User, now_ms
+from local.clerk.models import Mail, Membership, Organization, OrganizationInvitation, Session, User, now_ms
 
 #: Fields that are the same for every user of the stand-in.
 CONSTANT_FIELDS: dict[str, Any] = {
@@ -87,6 +87,75 @@ def session(session: Session) -> dict[str, Any]:
         "abandon_at": session.created_ms + 30 * day_ms,
         "created_at": session.created_ms,
         "updated_at": session.updated_ms,
+    }
+
+
+def organization(organization: Organization) -> dict[str, Any]:
+    """Return an organization in the format of webhooks and the Backend API."""
+    return {
+        "object": "organization",
+        "id": organization.id,
+        "name": organization.name,
+        "slug": organization.slug,
+        "has_image": False,
+        "image_url": f"https://img.clerk.com/{organization.id[4:]}",
+        "members_count": organization.memberships.count(),
+        "pending_invitations_count": organization.invitations.filter(status="pending").count(),
+        "max_allowed_memberships": 5,
+        "admin_delete_enabled": True,
+        "public_metadata": {},
+        "private_metadata": {},
+        "created_at": organization.created_ms,
+        "updated_at": organization.updated_ms,
+    }
+
+
+def deleted_organization(organization: Organization) -> dict[str, Any]:
+    return {"object": "organization", "id": organization.id, "slug": organization.slug, "deleted": True}
+
+
+def membership(membership: Membership) -> dict[str, Any]:
+    """Return a membership with its organization and the member's public data."""
+    member = membership.user
+    return {
+        "object": "organization_membership",
+        "id": membership.id,
+        "role": membership.role,
+        "role_name": membership.role.removeprefix("org:").replace("_", " ").capitalize(),
+        "permissions": [],
+        "public_metadata": {},
+        "private_metadata": {},
+        "organization": organization(membership.organization),
+        "public_user_data": {
+            "user_id": member.id,
+            "first_name": member.first_name or None,
+            "last_name": member.last_name or None,
+            "has_image": False,
+            "image_url": f"https://img.clerk.com/{member.id[5:]}",
+            "profile_image_url": "https://www.gravatar.com/avatar?d=mp",
+            "identifier": member.email or member.username,
+        },
+        "created_at": membership.created_ms,
+        "updated_at": membership.updated_ms,
+    }
+
+
+def organization_invitation(invitation: OrganizationInvitation) -> dict[str, Any]:
+    return {
+        "object": "organization_invitation",
+        "id": invitation.id,
+        "email_address": invitation.address,
+        "role": invitation.role,
+        "role_name": invitation.role.removeprefix("org:").replace("_", " ").capitalize(),
+        "organization_id": invitation.organization_id,
+        "status": invitation.status,
+        "user_id": invitation.user_id or None,
+        "public_metadata": {},
+        "private_metadata": {},
+        "url": None,
+        "expires_at": invitation.created_ms + 30 * 24 * 3600 * 1000,
+        "created_at": invitation.created_ms,
+        "updated_at": invitation.updated_ms,
     }
 
 

@@ -1,9 +1,10 @@
 from django.urls import path, re_path
 
 from local.clerk import control_api
-from local.clerk.backend_api import invitations
+from local.clerk.backend_api import invitations, organizations
 from local.clerk.backend_api import views as backend_api
 from local.clerk.frontend_api import views as frontend_api
+from local.clerk.pages import organizations as organization_pages
 from local.clerk.pages import profile, sessions, views
 
 urlpatterns = [
@@ -11,6 +12,9 @@ urlpatterns = [
     path("users/new", views.user_create, name="user_create"),
     path("users/<str:user_id>", views.user, name="user"),
     path("users/<str:user_id>/delete", views.user_delete, name="user_delete"),
+    path("organizations", organization_pages.organization_list, name="organizations"),
+    path("organizations/<str:organization_id>", organization_pages.organization, name="organization"),
+    path("organizations/<str:organization_id>/<slug:action>", organization_pages.change, name="organization_change"),
     path("deliveries", views.delivery_list, name="deliveries"),
     path("deliveries/release", views.release, name="release"),
     path("deliveries/<str:message_id>/send", views.delivery_send, name="delivery_send"),
@@ -46,6 +50,16 @@ urlpatterns = [
     re_path(r"^v1/users/(?P<user_id>[^/]+)/(?P<verb>ban|unban)$", backend_api.user_ban),
     re_path(r"^v1/users/(?P<user_id>[^/]+)/(?P<verb>lock|unlock)$", backend_api.user_lock),
     path("v1/invitations", invitations.create),
+    path("v1/users/<str:user_id>/organization_memberships", organizations.memberships_of_user),
+    path("v1/organization_memberships", organizations.all_memberships),
+    path("v1/organizations", organizations.organizations),
+    path("v1/organizations/<str:organization_id>", organizations.organization),
+    path("v1/organizations/<str:organization_id>/memberships", organizations.memberships),
+    path("v1/organizations/<str:organization_id>/memberships/<str:user_id>", organizations.membership),
+    path("v1/organizations/<str:organization_id>/invitations", organizations.invitations),
+    path(
+        "v1/organizations/<str:organization_id>/invitations/<str:invitation_id>/revoke", organizations.invitation_revoke
+    ),
     path("v1/sessions", backend_api.session_list),
     path("v1/sessions/<str:session_id>", backend_api.session),
     path("v1/sessions/<str:session_id>/revoke", backend_api.session_revoke),

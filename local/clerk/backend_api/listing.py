@@ -24,7 +24,7 @@ def page(query: QueryDict) -> QuerySet[User]:
         InvalidQuery: Clerk would reject a parameter.
         DoesNotExist: no user has the id in `starting_after`.
     """
-    limit, offset = (_number(query, name, default) for name, default in (("limit", 10), ("offset", 0)))
+    limit, offset = (number(query, name, default) for name, default in (("limit", 10), ("offset", 0)))
     order = query.get("order_by", "-created_at").lstrip(" ")  # an unencoded plus sign in a URL is a space
     field, after = ORDERS.get(order.lstrip("+-")), query.get("starting_after", "")
     if not 1 <= limit <= MAX_USERS or offset < 0 or field is None:
@@ -53,7 +53,7 @@ def _values(query: QueryDict, name: str) -> list[str]:
     return [value.replace("\x00", "") for key in (name, f"{name}[]") for value in query.getlist(key)]
 
 
-def _number(query: QueryDict, name: str, default: int) -> int:
+def number(query: QueryDict, name: str, default: int) -> int:
     text = query.get(name, "") or str(default)
     try:
         return int(text) if len(text) < 10 else -1

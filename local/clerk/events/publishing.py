@@ -22,12 +22,21 @@ def publish(
         data: the event's data. By default, it is `session` or `user`.
     """
     data = data or _data(event_type, user, session)
+    publish_data(event_type, data, actor, subject_id=user.id, label=str(user))
+
+
+def publish_data(event_type: str, data: dict[str, Any], actor: Actor, *, subject_id: str, label: str) -> None:
+    """Queue an event with `data`. Must run in the transaction of the change.
+
+    Args:
+        subject_id, label: the user or organization that the event is about, for the list of deliveries.
+    """
     faults = FaultInjection.current()
     now = timezone.now()
     Message.objects.create(
         event_type=event_type,
-        user_id=user.id,
-        user_label=str(user),
+        user_id=subject_id,
+        user_label=label,
         body=serializers.event(event_type, data, actor),
         created_at=now,
         state=_initial_state(faults),
