@@ -1,12 +1,20 @@
 """Validate pooled connections before each request without a round trip to the server."""
 
+import secrets
 import select
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
 from django.conf import settings
 from django.db import connections
+from psycopg.pq import ExecStatus
 from psycopg_pool import ConnectionPool
+
+#: How often a connection runs a statement before the server prepares it, so that rare statements are not prepared.
+PREPARE_THRESHOLD = 5
+#: Connections to a pooler that `check_pooler_connection` has tested.
+_tested: WeakSet[psycopg.Connection[Any]] = WeakSet()
 
 
 def check_connection(connection: psycopg.Connection[Any], alias: str = "default") -> None:
@@ -27,6 +35,33 @@ def check_connection(connection: psycopg.Connection[Any], alias: str = "default"
         pool = connections[alias].pool  # type: ignore[attr-defined]  # only the PostgreSQL backend has it
         pool.drain()
         raise
+
+
+def check_pooler_connection(connection: psycopg.Connection[Any], alias: str = "default") -> None:
+    """Check a connection like `check_connection`. Prepare its statements only if its pooler supports that.
+
+    Each new connection is tested, because the pooler can be upgraded or reconfigured while this process runs.
+    """
+    check_connection(connection, alias)
+    if connection not in _tested:
+        connection.prepare_threshold = PREPARE_THRESHOLD if supports_prepared_statements(connection) else None
+        _tested.add(connection)
+
+
+def supports_prepared_statements(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether statements that a client prepares can be used in any of the pooler's sessions.
+
+    A pooler with this feature gives the statements other names on the server. PgBouncer 1.21 and newer do this if
+    max_prepared_statements is above 0. https://www.pgbouncer.org/config.html#max_prepared_statements
+    """
+    name = f"probe_{secrets.token_hex(8)}"
+    with connection.transaction():  # the same session of the server for all statements
+        if connection.pgconn.prepare(name.encode(), b"SELECT 1").status != ExecStatus.COMMAND_OK:
+            raise psycopg.OperationalError("The pooler rejected a prepared statement.")
+        found = connection.execute("SELECT FROM pg_prepared_statements WHERE name = %s", [name]).fetchone()
+        if found is not None:
+            connection.execute(f"DEALLOCATE {name}".encode())
+    return found is None
 
 
 def close_pools() -> None:

@@ -11,7 +11,7 @@ from croniter import croniter
 from django.core.exceptions import ImproperlyConfigured
 from sentry_sdk.utils import BadDsn, Dsn
 
-from config.database import check_connection
+from config.database import PREPARE_THRESHOLD, check_connection, check_pooler_connection
 from config.secret_files import SecretFilesEnv
 from core.db.timeouts import STARTUP_OPTIONS
 from core.origins import canonical_origin
@@ -24,8 +24,6 @@ REPLICA_TIMEOUT_S = 0.5
 #: How long a pool tries to replace a lost connection, until a request asks for one again. The pauses between attempts
 #: double, so with the pool's default of five minutes, a process could wait for minutes after the database is back.
 RECONNECT_TIMEOUT_S = 3
-#: How often a connection runs a statement before the server prepares it, so that rare statements are not prepared.
-PREPARE_THRESHOLD = 5
 TRUE_WORDS, FALSE_WORDS = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 CONTACT_URI = re.compile(r"mailto:[^\s@]+@[^\s@]+|https://\S+|tel:\+?[0-9-]+")
 LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -258,8 +256,8 @@ def database_config(
         pool_size: maximum number of connections per process.
         pooler: `transaction` if the URL belongs to a pooler that can use a different session for each transaction.
         password: the value of DATABASE_PASSWORD, for a URL without a password.
-        prepares: whether the server prepares statements whose parameters it binds. Only core.db.statements.hot_cursor
-            has the server bind parameters.
+        prepares: whether the server prepares statements whose parameters it binds, unless a pooler does not support it.
+            Only core.db.statements.hot_cursor has the server bind parameters.
 
     Raises:
         ImproperlyConfigured: the URL is malformed or has another scheme.
@@ -282,14 +280,14 @@ def database_config(
     # django-environ does not decode the socket folder in ?host=….
     config["HOST"] = unquote(options.pop("host", config.get("HOST", "")))
     options["connect_timeout"] = 3
-    if prepares:
+    if prepares and not pooler:
         options["prepare_threshold"] = PREPARE_THRESHOLD
     options["pool"] = {
         "min_size": 1,
         "max_size": pool_size,
         "timeout": 3,
         "reconnect_timeout": RECONNECT_TIMEOUT_S,
-        "check": check_connection,
+        "check": check_pooler_connection if prepares and pooler else check_connection,
     }
     if pooler:  # The pooler rejects start-up options, and a server-side cursor would outlive its transaction.
         return config | {"CONN_MAX_AGE": 0, "OPTIONS": options, "DISABLE_SERVER_SIDE_CURSORS": True}
@@ -308,7 +306,7 @@ def replica_config(
     config["PASSWORD"] = config["PASSWORD"] or password
     config["OPTIONS"]["pool"] |= {
         "timeout": REPLICA_TIMEOUT_S,
-        "check": partial(check_connection, alias="replica"),
+        "check": partial(config["OPTIONS"]["pool"]["check"], alias="replica"),
     }
     return config | {"TEST": {"MIRROR": "default"}}
 

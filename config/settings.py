@@ -219,8 +219,8 @@ TEMPLATES: list[dict[str, Any]] = [
 
 #: "transaction" if DATABASE_URL points to PgBouncer in transaction mode.
 DATABASE_POOLER = pooler()
-#: Whether the server prepares the statements of core.db.statements. Poolers in transaction mode must support it.
-DATABASE_PREPARED_STATEMENTS = boolean("DATABASE_PREPARED_STATEMENTS", default=not DATABASE_POOLER)
+#: Whether the server prepares the statements of core.db.statements, unless a pooler does not support it.
+DATABASE_PREPARED_STATEMENTS = boolean("DATABASE_PREPARED_STATEMENTS", default=True)
 DATABASES = {
     "default": database_config(
         required("DATABASE_URL", "the PostgreSQL database, for example postgresql://user@host/name"),

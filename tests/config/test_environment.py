@@ -1,5 +1,6 @@
 """Readers of environment variables and their error messages."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,8 @@ from psycopg_pool.base import AttemptWithBackoff
 
 from config import environment
 from config.clerk_environment import ClerkScript, account_portal_url, clerk_script, frontend_api_url
-from config.database import check_connection
+from config.database import PREPARE_THRESHOLD, check_connection, check_pooler_connection
 from config.environment import (
-    PREPARE_THRESHOLD,
     boolean,
     choice,
     comma_separated,
@@ -264,13 +264,19 @@ def test_error_names_the_replica() -> None:
         replica_config("mysql://olive@10.0.0.6/main", pool_size=4)
 
 
-@pytest.mark.parametrize("mode", ("", "transaction"))
-def test_statements_are_prepared_only_on_request(mode: str) -> None:
+def test_statements_are_prepared_only_on_request() -> None:
     """Django does not prepare statements unless its options contain a threshold."""
     url = "postgresql://olive@localhost/main"
-    options = database_config(url, pool_size=4, pooler=mode, prepares=True)["OPTIONS"]
-    assert options["prepare_threshold"] == PREPARE_THRESHOLD
-    assert "prepare_threshold" not in database_config(url, pool_size=4, pooler=mode)["OPTIONS"]
+    assert database_config(url, pool_size=4, prepares=True)["OPTIONS"]["prepare_threshold"] == PREPARE_THRESHOLD
+    assert "prepare_threshold" not in database_config(url, pool_size=4)["OPTIONS"]
+
+
+@pytest.mark.parametrize("read", (database_config, replica_config))
+def test_connections_to_a_pooler_test_whether_it_supports_prepared_statements(read: Callable[..., Any]) -> None:
+    options = read("postgresql://olive@localhost/main", pool_size=4, pooler="transaction", prepares=True)["OPTIONS"]
+    check = options["pool"]["check"]
+    assert getattr(check, "func", check) is check_pooler_connection
+    assert "prepare_threshold" not in options
 
 
 @pytest.mark.parametrize("text", ("pgbouncer", "session", "statement", "1"))

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import EndedSession, MetadataPush, User
 from audit.models import AuditLog
-from config.environment import PREPARE_THRESHOLD
+from config.database import PREPARE_THRESHOLD
 from core.db import statements
 from profiles.models import BuilderProfile
 from tests.helpers.factories import BuilderProfileFactory, UserFactory

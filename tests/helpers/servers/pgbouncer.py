@@ -111,6 +111,12 @@ def binary() -> str:
     return found
 
 
+def version() -> tuple[int, ...]:
+    """Return the version of the installed PgBouncer, such as (1, 18, 0)."""
+    output = subprocess.run([binary(), "--version"], check=True, capture_output=True, text=True).stdout
+    return tuple(int(number) for number in output.split()[1].split("."))
+
+
 def _accepts(url: str) -> bool:
     try:
         psycopg.connect(url, connect_timeout=5).close()
