@@ -10,6 +10,8 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
@@ -18,10 +20,12 @@ from audit.log import Actor
 from audit.models import AuditLog, AuditSeal
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
+from core.db.locked_tables import find_locked_tables
 from core.forms import ParagraphsField
 from webhooks.admin.alert_lists import list_links
 from webhooks.admin.channels import ChannelsMixin
 from webhooks.admin.maintenance import MaintenanceMixin
+from webhooks.admin.rejections import explain
 from webhooks.admin.repairs.overview import BY_RUNBOOK
 from webhooks.models import Alert, WebhookEvent
 from webhooks.monitoring import runbooks
@@ -79,6 +83,8 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
             context["groups"] = error_groups.groups_of(alert)
             context["list_links"] = list(list_links(alert))
             context["waits_for_delivery"] = _waits_for_delivery(alert)
+            context["causes"] = explain(alert.facts.get("causes", {}))
+            context["locked"] = find_locked_tables() if alert.is_open and alert.rule == Alert.Rule.UNAVAILABLE else []
             context["people"] = _affected_people(events)
             context |= {"events": events, "details": _details(alert), "notifications": alert.notifications.all()}
             context |= {"form": AlertActionForm(), "hours": SNOOZE_HOURS, "runbook": runbooks.exists(alert.rule)}
@@ -143,14 +149,18 @@ def _affected_people(events: Iterable[WebhookEvent]) -> list[AffectedPerson]:
 
 
 def _details(alert: Alert) -> list[tuple[str, Any, str]]:
-    """Return the labels, values and links of all facts except the events and their groups."""
-    details = []
-    for name, value in alert.facts.items():
-        if name not in ("events", "groups") and value is not None:
-            is_counts = isinstance(value, dict)
-            text = ", ".join(f"{part} {count}" for part, count in value.items()) if is_counts else value
-            details.append(_with_link(name, text))
-    return details
+    """Return the labels, values and links of all facts that have no section of their own."""
+    return [
+        _with_link(name, _with_time(value))
+        for name, value in alert.facts.items()
+        if name not in ("causes", "events", "groups") and value is not None
+    ]
+
+
+def _with_time(value: Any) -> Any:
+    """Return a fact's value. Times are stored as text, because facts are JSON."""
+    time = parse_datetime(value) if isinstance(value, str) else None
+    return date_format(time, "SHORT_DATETIME_FORMAT") if time else value
 
 
 def _with_link(name: str, value: Any) -> tuple[str, Any, str]:

@@ -1,5 +1,6 @@
 """The Rejected requests page, which shows the latest requests for each cause."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from django.contrib import admin
@@ -45,6 +46,20 @@ MEANINGS: dict[str, str | Promise] = {
     "database_away": gettext_lazy("Answered with 503: the database could not be reached."),
 }
 OTHER = gettext_lazy("Another reason.")
+
+
+class Cause(NamedTuple):
+    """A cause, the number of requests in an incident, and the meaning of the cause."""
+
+    name: str
+    requests: int
+    meaning: str | Promise
+
+
+def explain(causes: Mapping[str, int]) -> list[Cause]:
+    """Return the causes of an incident, most frequent first."""
+    ranked = sorted(causes.items(), key=lambda item: -item[1])
+    return [Cause(name, requests, MEANINGS.get(name, OTHER)) for name, requests in ranked]
 
 
 class Group(NamedTuple):

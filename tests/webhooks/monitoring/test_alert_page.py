@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Reconciliation
+from core.db.locked_tables import LockedTable
 from tests.helpers.clients import with_password
 from tests.helpers.factories import UserFactory
 from tests.webhooks.monitoring.test_hourly_counts import event
@@ -47,6 +48,24 @@ class TestAlertPage:
         text = "Waiting for a delivery from Clerk. Test deliveries do not count."
         assert text in page_of(rule="clock", causes={"stale_timestamp": 3})
         assert text not in page_of(rule="dead_events")
+
+    def test_causes_of_rejected_requests_are_explained_and_linked(self) -> None:
+        text = page_of("rejected_requests", causes={"too_large": 1, "bad_signature": 6})
+        assert '<a href="/admin/webhooks/rejections/?cause=bad_signature">bad_signature</a> 6' in text
+        assert "No configured secret matches. Either the secret is wrong here" in text
+        assert text.index("bad_signature") < text.index("too_large")
+
+    def test_locked_table_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        locked = LockedTable("profiles_clientprofile", 4711, timezone.now())
+        monkeypatch.setattr("webhooks.admin.alerts.find_locked_tables", lambda: [locked])
+        text = page_of("unavailable_requests", causes={"locked_row": 3})
+        assert "The table profiles_clientprofile is locked" in text
+        assert "The database process 4711 has held the lock" in text
+        assert "4711" not in page_of("dead_events")
+
+    def test_times_are_readable(self) -> None:
+        text = page_of("clerk_outage", refused_since="2026-11-30T11:46:00.746579+00:00")
+        assert "<span>30 Nov 2026 11:46:00</span>" in text
 
     @pytest.mark.parametrize(
         ("rule", "fact", "query"),

@@ -124,6 +124,7 @@ def test_start_time_must_be_in_the_past(admin: Client, svix_api: SvixServer) -> 
 def test_page_explains_the_steps_without_a_key(admin: Client) -> None:
     page = admin.get(URL).content.decode()
     assert "Replay failed messages" in page
+    assert "/admin/webhooks/alert/runbooks/silence/" in page
     assert "Recover deliveries</button>" not in page
     assert "Nothing was started" in recover(admin)
 
