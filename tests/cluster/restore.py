@@ -1,6 +1,8 @@
-"""Restore a backup to a point in time, compare it, and ask again for the events since then."""
+"""Restore a backup to a point in time, compare it, and ask Clerk and Svix for the changes since then."""
 
 import os
+import subprocess
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -9,8 +11,10 @@ import psycopg
 from django.db import connection
 
 from audit.sealing import verification
+from config.environment import BASE_DIR
 from local.stack import server_user
 from local.stack.postgres import EmbeddedPostgres
+from tests.cluster.clerk import running_clerk
 from tests.cluster.cluster import POSTGRES
 from tests.cluster.edge import HOST
 from tests.cluster.proofs import Proofs
@@ -22,6 +26,7 @@ from tests.helpers.servers.processes import free_port
 from tests.helpers.servers.replica import base_backup
 
 EVENTS = 40
+SECRET_KEY = "sk_live_of_the_cluster"
 TABLES = ("webhooks_webhookevent", "accounts_user", "profiles_builderprofile", "audit_auditlog", "audit_auditseal")
 
 
@@ -44,6 +49,7 @@ def prove_restore(proofs: Proofs) -> None:
         proofs.check("restore: the audit log matches its seals", verification.verify().problems)
         missing = {message.svix_id for message in gap} - proofs.stored(restored)
         proofs.check("restore: the events of the gap are missing", len(missing) != len(gap))
+        _ask_clerk(proofs, restored)
         for message in gap:  # Svix replays all messages since the backup.
             message.outcomes, message.tries = (), 0
         _fill_gap(proofs, restored, gap)
@@ -52,11 +58,30 @@ def prove_restore(proofs: Proofs) -> None:
         restored.postgres.stop()
 
 
+def _ask_clerk(proofs: Proofs, restored: Database) -> None:
+    """Reconcile the copy, which is not the live site, with the users that Clerk has now."""
+    with running_clerk(proofs.sent) as clerk:
+        settings = {"CLERK_API_URL": clerk.url, "CLERK_SECRET_KEY": SECRET_KEY}
+        environ = os.environ | _environment(proofs, restored) | settings
+        command = [sys.executable, "manage.py", "reconcile", "--full"]
+        done = subprocess.run(command, env=environ, cwd=BASE_DIR, capture_output=True, text=True, check=False)
+        proofs.check("restore: the users are compared with Clerk", done.stdout + done.stderr if done.returncode else "")
+        different = verdict.different_users(proofs.sent, only=clerk.users)
+        proofs.check(f"restore: {len(clerk.users)} users equal those in Clerk before Svix sends anything", different)
+        proofs.check("restore: the copy changes nothing in Clerk", clerk.writes)
+
+
+def _environment(proofs: Proofs, restored: Database) -> dict[str, str]:
+    role = proofs.cluster.role
+    login = f"postgresql://{role['user']}:{role['password']}@/app?host={restored.postgres.sockets}"
+    site = {"DATABASE_URL": login, "LIVE_SITE": "off", "ALLOWED_HOSTS": f"{HOST},127.0.0.1"}
+    return proofs.cluster.environ | site
+
+
 def _fill_gap(proofs: Proofs, restored: Database, gap: list[Message]) -> None:
     """Start a web host and a worker on the copy, deliver the gap again, and compare the copy with the model."""
     cluster, port = proofs.cluster, free_port()
-    login = f"postgresql://{cluster.role['user']}:{cluster.role['password']}@/app?host={restored.postgres.sockets}"
-    environ = cluster.environ | {"DATABASE_URL": login, "LIVE_SITE": "off", "ALLOWED_HOSTS": f"{HOST},127.0.0.1"}
+    environ = _environment(proofs, restored)
     web = Service("copy", WEB, cluster.folder / "copy-web.txt", **environ | {"BIND": f"127.0.0.1:{port}"})
     worker = Service("copy's worker", WORKER, cluster.folder / "copy-worker.txt", **environ)
     try:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -36,11 +36,7 @@ def wait_until_idle(stack: Stack) -> float:
 
 def problems(messages: Sequence[Message]) -> dict[str, list[Any]]:
     """Return the problems that each check found."""
-    by_user: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for message in messages:
-        by_user[message.clerk_id].append(json.loads(message.body))
-    final = {clerk_id: expected(events) for clerk_id, events in by_user.items()}
-    users = {str(user.clerk_id): user for user in User.objects.filter(clerk_id__isnull=False)}
+    final, users = _final_states(messages), _users()
     return {
         "no event is lost": _lost(messages),
         "no event is applied twice": _doubled(messages),
@@ -50,6 +46,12 @@ def problems(messages: Sequence[Message]) -> dict[str, list[Any]]:
         "the audit log is sealed and intact": _unsealed(),
         "no work is left and no job is stuck": unfinished_work(),
     }
+
+
+def different_users(messages: Sequence[Message], *, only: Collection[str]) -> list[Any]:
+    """Return the users in `only` whose state is not the state after all messages, and the live users not in `only`."""
+    final = {clerk_id: state for clerk_id, state in _final_states(messages).items() if clerk_id in only}
+    return _different(final, {clerk_id: user for clerk_id, user in _users().items() if user.deleted_at is None})
 
 
 def figures() -> dict[str, Any]:
@@ -64,6 +66,17 @@ def figures() -> dict[str, Any]:
     }
 
 
+def _final_states(messages: Sequence[Message]) -> dict[str, Expected]:
+    by_user: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for message in messages:
+        by_user[message.clerk_id].append(json.loads(message.body))
+    return {clerk_id: expected(events) for clerk_id, events in by_user.items()}
+
+
+def _users() -> dict[str, User]:
+    return {str(user.clerk_id): user for user in User.objects.filter(clerk_id__isnull=False)}
+
+
 def _lost(messages: Sequence[Message]) -> list[Any]:
     states = dict(WebhookEvent.objects.values_list("svix_id", "state"))
     sent = {message.svix_id for message in messages}
@@ -74,7 +87,8 @@ def _lost(messages: Sequence[Message]) -> list[Any]:
 def _doubled(messages: Sequence[Message]) -> list[Any]:
     """Return events with a wrong number of deliveries, and messages that were answered as new more than once."""
     counts = dict(WebhookEvent.objects.values_list("svix_id", "deliveries"))
-    created = Counter(AuditLog.objects.filter(action="USER_CREATED").values_list("delivery", flat=True))
+    by_delivery = AuditLog.objects.filter(action="USER_CREATED", delivery__isnull=False)
+    created = Counter(by_delivery.values_list("delivery", flat=True))
     uncounted = [m for m in messages if counts.get(m.svix_id, 0) < len(m.outcomes)]
     repeated = [m for m in messages if sum(outcome in FINAL_STATES for outcome in m.outcomes) > 1]
     return [
