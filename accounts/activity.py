@@ -28,6 +28,9 @@ ACTION_LABELS: dict[str, str | Promise] = {
     Action.DELETION_CANCELLED: _("Account deletion cancelled"),
     Action.DATA_EXPORT_REQUESTED: _("Data export requested"),
     Action.DATA_EXPORTED: _("Data export ready"),
+    Action.MEMBERSHIP_ADDED: _("Joined an organization"),
+    Action.MEMBERSHIP_CHANGED: _("Role in an organization changed"),
+    Action.MEMBERSHIP_REMOVED: _("Left an organization"),
 }
 #: Labels for user fields. Apps above add their own labels. Fields without a label are not shown.
 FIELD_LABELS: dict[str, str | Promise] = {

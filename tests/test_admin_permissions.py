@@ -132,6 +132,8 @@ READ_ONLY = (
     "accounts/identityconflict",
     "accounts/legalversion",
     "accounts/metadatapush",
+    "accounts/organization",
+    "accounts/organizationmembership",
     "accounts/reconciliation",
     "accounts/user",
     "audit/auditlog",

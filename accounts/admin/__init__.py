@@ -6,6 +6,7 @@ from accounts.admin.flags import FlagAdmin
 from accounts.admin.groups import GroupAdmin
 from accounts.admin.identity import IdentityConflictAdmin
 from accounts.admin.legal import AgreementAdmin, LegalVersionAdmin
+from accounts.admin.organizations import OrganizationAdmin, OrganizationMembershipAdmin
 from accounts.admin.reconciliation import ReconciliationAdmin
 from accounts.admin.users import DataExportAdmin, EndedSessionAdmin, MetadataPushAdmin, UserAdmin
 
@@ -20,6 +21,8 @@ __all__ = [
     "IdentityConflictAdmin",
     "LegalVersionAdmin",
     "MetadataPushAdmin",
+    "OrganizationAdmin",
+    "OrganizationMembershipAdmin",
     "ReconciliationAdmin",
     "UserAdmin",
 ]

@@ -14,7 +14,11 @@ from accounts.models import (
     IdentityConflict,
     LegalVersion,
     MetadataPush,
+    Organization,
+    OrganizationInvitation,
+    OrganizationMembership,
     Reconciliation,
+    User,
     UserNote,
 )
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
@@ -55,7 +59,7 @@ def one_of_each() -> int:
     flag.save()
     flag.users.add(user)
     flag.groups.add(editors)
-    EndedSession.objects.create(pk=PK, session_id="sess_1", clerk_id="user_1", ended_at=SINCE)
+    _create_rows_from_clerk(user)
     now = timezone.now()
     other = UserFactory.create()
     IdentityConflict.objects.create(pk=PK, user=user, other=other, kind="several", email="olive@example.com")
@@ -112,3 +116,10 @@ def one_of_each() -> int:
     )
     CheckpointTarget.objects.create(pk=str(PK), last_error=HOSTILE)
     return PK
+
+
+def _create_rows_from_clerk(user: User) -> None:
+    EndedSession.objects.create(pk=PK, session_id="sess_1", clerk_id="user_1", ended_at=SINCE)
+    organization = Organization.objects.create(pk=PK, clerk_id="org_1", name=HOSTILE, slug="olive-org")
+    OrganizationMembership.objects.create(pk=PK, clerk_id="orgmem_1", organization=organization, user=user)
+    OrganizationInvitation.objects.create(clerk_id="orginv_1", organization=organization, email="olive@example.com")

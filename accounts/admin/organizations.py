@@ -1,0 +1,142 @@
+"""Django admin pages for organizations and memberships. Clerk owns the data."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
+
+from accounts.models import Organization, OrganizationMembership
+from audit.admin.filters import parse_user_id
+from audit.log import target_key
+from audit.models import AuditLog
+from core.admin.read_only import ReadOnlyAdmin
+from core.admin.state_cells import state_cell
+
+Action = AuditLog.Action
+#: Members, invitations and changes on an organization's page. The page links to complete lists.
+MAX_SHOWN = 50
+ACTION_LABELS: dict[str, str | Promise] = {
+    Action.ORGANIZATION_CREATED: _("Organization created"),
+    Action.ORGANIZATION_UPDATED: _("Organization changed"),
+    Action.ORGANIZATION_DELETED: _("Organization deleted"),
+    Action.MEMBERSHIP_ADDED: _("Member added"),
+    Action.MEMBERSHIP_CHANGED: _("Role changed"),
+    Action.MEMBERSHIP_REMOVED: _("Member removed"),
+}
+
+
+class DeletedFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, StrOrPromise]]:
+        return [("active", _("Active")), ("deleted", _("Deleted"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in ("active", "deleted"):
+            return queryset
+        return queryset.filter(deleted_at__isnull=self.value() == "active")
+
+
+class OrganizationFilter(admin.SimpleListFilter):
+    """Set by the link on an organization's page."""
+
+    title = _("organization")
+    parameter_name = "organization"
+    is_set_by_links = True
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, StrOrPromise]]:
+        chosen = parse_user_id(request.GET.get("organization", ""))
+        found = Organization.objects.filter(pk=chosen).first() if chosen is not None else None
+        return [(str(found.pk), str(found))] if found else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = parse_user_id(self.value() or "")
+        return queryset if chosen is None else queryset.filter(organization=chosen)
+
+
+@admin.register(Organization)
+class OrganizationAdmin(ReadOnlyAdmin[Organization]):
+    """Organizations in Clerk, including deleted ones."""
+
+    change_form_template = "admin/accounts/organization/change_form.html"
+    list_display = ("name_or_id", "status", "member_count", "slug", "clerk_created_at")
+    list_filter = (DeletedFilter,)
+    search_fields = ("=clerk_id", "name", "^slug")
+    fields = ("name", "slug", "clerk_id", "clerk_created_at", "clerk_updated_at", "deleted_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Organization]:
+        is_live = Q(memberships__deleted_at=None, memberships__user__deleted_at=None)
+        return super().get_queryset(request).annotate(live_members=Count("memberships", filter=is_live))
+
+    @admin.display(description=_("name"), ordering="name")
+    def name_or_id(self, organization: Organization) -> str:
+        return str(organization)
+
+    @admin.display(description=_("status"))
+    def status(self, organization: Organization) -> SafeString:
+        return _deleted_or_active(organization)
+
+    @admin.display(description=_("members"))
+    def member_count(self, organization: Organization) -> int:
+        return 0 if organization.deleted_at else int(getattr(organization, "live_members", 0))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        organization_id = parse_user_id(object_id)
+        context = _related_rows(organization_id) if organization_id is not None else {}
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
+
+
+@admin.register(OrganizationMembership)
+class OrganizationMembershipAdmin(ReadOnlyAdmin[OrganizationMembership]):
+    """Memberships in organizations, including deleted ones."""
+
+    change_form_template = "admin/accounts/organizationmembership/change_form.html"
+    list_display = ("member", "organization", "status", "role", "clerk_created_at")
+    list_filter = (DeletedFilter, OrganizationFilter)
+    list_select_related = ("user", "organization")
+    search_fields = ("=clerk_id", "=user__clerk_id", "^user__email", "^user__name", "=organization__clerk_id")
+    fields = ("user", "organization", "role", "clerk_id", "clerk_created_at", "clerk_updated_at", "deleted_at")
+
+    @admin.display(description=_("user"))
+    def member(self, membership: OrganizationMembership) -> str:
+        return str(membership.user)
+
+    @admin.display(description=_("status"))
+    def status(self, membership: OrganizationMembership) -> SafeString:
+        return _deleted_or_active(membership)
+
+
+def _deleted_or_active(row: Organization | OrganizationMembership) -> SafeString:
+    if row.deleted_at:
+        return state_cell("neutral", gettext("Deleted"), "ignored")
+    return state_cell("good", gettext("Active"))
+
+
+def _related_rows(organization_id: int) -> dict[str, Any]:
+    """Return the members, invitations and changes to show on an organization's page, and whether there are more."""
+    members = OrganizationMembership.objects.live().filter(organization=organization_id)
+    organization = Organization.objects.filter(pk=organization_id).first()
+    if organization is None:
+        return {}
+    target = target_key(organization)
+    rows = AuditLog.objects.filter(target=target).select_related("subject").order_by("-pk")[:MAX_SHOWN]
+    return {
+        "members": list(members.select_related("user").order_by("-pk")[:MAX_SHOWN]),
+        "invitations": list(organization.invitations.all()[:MAX_SHOWN]),
+        "changes": [(row, ACTION_LABELS.get(row.action, row.action), _role_change(row)) for row in rows],
+        "target": target,
+    }
+
+
+def _role_change(row: AuditLog) -> str:
+    role = (row.details or {}).get("role", "")
+    return " → ".join(map(str, role)) if isinstance(role, list) else str(role)
