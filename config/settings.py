@@ -114,6 +114,8 @@ METRICS_ALLOWED_IPS = comma_separated("METRICS_ALLOWED_IPS", ["127.0.0.1", "::1"
 PAYLOAD_RETENTION_DAYS = integer("PAYLOAD_RETENTION_DAYS", 90, minimum=1)
 #: Number of days after which a finished or cancelled background job is deleted. Failed jobs are kept.
 JOB_RETENTION_DAYS = integer("JOB_RETENTION_DAYS", 7, minimum=1)
+#: Days after which the evidence of closed review requests is erased.
+REVIEW_EVIDENCE_DAYS = integer("REVIEW_EVIDENCE_DAYS", 90, minimum=1)
 #: Channels for alert notifications: Apprise URLs such as mailto://, slack:// or pagerduty://.
 ALERT_URLS = comma_separated("ALERT_URLS")
 #: Schedule for evaluating the alert rules. Cron syntax in UTC, with an optional sixth field for seconds.

@@ -32,9 +32,11 @@ from profiles.models import (
     Project,
     ProjectImage,
     Report,
+    ReviewRequest,
     SearchSynonym,
 )
 from profiles.reports.admin import ReportAdmin
+from profiles.reviews.admin import ReviewRequestAdmin
 from profiles.visibility import HidingReason, hiding_reasons
 
 
@@ -190,6 +192,7 @@ class ContactMessageAdmin(VisibilityColumnMixin[ContactMessage], ReadOnlyAdmin[C
 
 
 admin.site.register(Report, ReportAdmin)
+admin.site.register(ReviewRequest, ReviewRequestAdmin)
 
 
 @admin.register(FormerSlug)

@@ -10,6 +10,7 @@ GROUPED: dict[str, str | Promise] = {
     **dict.fromkeys(("available_for_hire", "availability_confirmed_at"), _("availability")),
     "currency": _("hourly rate"),
     **dict.fromkeys(("validation_evidence", "validated_at"), _("tier")),
+    **dict.fromkeys(("checked_items", "checked_projects", "checked_at"), _("tier")),
     "completed_projects": _("track record"),
     **dict.fromkeys(("portfolio", "projects"), _("portfolio")),
     "badges": _("badges"),

@@ -11,7 +11,7 @@ from core.mail_headers import mailbox
 from profiles.models import Profile
 from profiles.visibility import hiding_reasons
 
-type Permission = Literal["view", "edit", "publish", "delete", "verify", "contact", "save", "report"]
+type Permission = Literal["view", "edit", "publish", "delete", "verify", "contact", "save", "report", "request_review"]
 
 
 class Viewer(StrEnum):
@@ -33,6 +33,7 @@ class ProfileAccess:
         can_contact: whether the user can send the owner a message, without seeing the owner's email address.
         can_save: whether the user can add the profile to their shortlist.
         can_report: whether the user can report the profile to admins.
+        can_request_review: whether the user can ask admins for a higher tier or a badge. Only the owner can.
     """
 
     role: Viewer
@@ -44,6 +45,7 @@ class ProfileAccess:
     can_contact: bool = False
     can_save: bool = False
     can_report: bool = False
+    can_request_review: bool = False
 
     def allows(self, permission: Permission) -> bool:
         return bool(getattr(self, f"can_{permission}"))
@@ -65,10 +67,16 @@ def access_for(user: User | AnonymousUser, profile: Profile) -> ProfileAccess:
         can_delete=is_active_owner or is_admin,
         # Admins cannot verify their own profile.
         can_verify=is_admin and not is_owner,
+        can_request_review=is_active_owner and profile.archived_at is None,
         can_save=user.is_authenticated and user.is_active and not is_owner and is_public(profile),
         can_report=user.is_authenticated and user.is_active and not is_owner and is_public(profile),
         can_contact=user.is_authenticated and user.is_active and not is_owner and is_reachable(profile),
     )
+
+
+def can_decide_reviews(user: User, profile: Profile) -> bool:
+    """Return whether the user can decide about the profile's review requests. Local superusers have no profile."""
+    return user.is_superuser or access_for(user, profile).can_verify
 
 
 def is_public(profile: Profile) -> bool:

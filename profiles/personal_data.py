@@ -17,6 +17,8 @@ from profiles.models import (
     Project,
     ProjectImage,
     Report,
+    ReviewFile,
+    ReviewRequest,
     SectionVersion,
     ShortlistEntry,
 )
@@ -32,7 +34,7 @@ _KEPT_BUILDER = (
 #: Models that this module exports and erases.
 COVERED = (
     *(BuilderProfile, ClientProfile, Project, ProjectImage, Badge),
-    *(FormerSlug, ContactMessage, Report, BlockedSender, SectionVersion, ShortlistEntry),
+    *(FormerSlug, ContactMessage, Report, BlockedSender, SectionVersion, ShortlistEntry, ReviewRequest, ReviewFile),
 )
 
 
@@ -67,12 +69,25 @@ def export(user: User) -> PersonalData:
             ),
             # The sender is another user.
             "blocked_senders": list(BlockedSender.objects.filter(**by_user).order_by("pk").values("blocked_at")),
+            # The admins who worked on a request are not the builder's data.
+            "review_requests": export_rows(
+                ReviewRequest.objects.filter(**by_user).order_by("pk"), exclude={"assigned_to_id", "decided_by_id"}
+            ),
+            "review_files": list(
+                ReviewFile.objects.filter(review__builder__user=user).order_by("pk").values("review", "name", "size")
+            ),
             "shortlist": list(
                 ShortlistEntry.objects.filter(user=user).order_by("pk").values("saved_at", page=F("builder__slug"))
             ),
         },
-        dict(images.images_of(user)),
+        dict(images.images_of(user)) | _documents_of(user),
     )
+
+
+def _documents_of(user: User) -> dict[str, bytes]:
+    """Return the content of each file of the user's review requests, by name in the archive."""
+    files = ReviewFile.objects.filter(review__builder__user=user)
+    return {f"review-{file.review_id}-{file.pk}-{file.name}": bytes(file.content) for file in files}
 
 
 def erase(user: User) -> None:
@@ -83,7 +98,8 @@ def erase(user: User) -> None:
     for profile in BuilderProfile.objects.filter(user=user):
         images.remove_all(profile)
     section_history.delete(SectionVersion.objects.filter(owner=user))
-    for model in (Project, Badge, FormerSlug, ContactMessage, BlockedSender, Report, ShortlistEntry):
+    ReviewFile.objects.filter(review__builder__user=user).delete()
+    for model in (Project, Badge, FormerSlug, ContactMessage, BlockedSender, Report, ReviewRequest, ShortlistEntry):
         model._default_manager.filter(builder__user=user).delete()
     ShortlistEntry.objects.filter(user=user).delete()
     BlockedSender.objects.filter(sender=user).delete()

@@ -13,6 +13,7 @@ from profiles import section_history
 from profiles.contact import emails  # noqa: F401  # registers the job for emails
 from profiles.directory import indexing, vocabulary
 from profiles.media import orphan_cleanup
+from profiles.reviews import services as reviews
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,16 @@ def repair_search_index(timestamp: int) -> None:
 )
 def delete_expired_versions(timestamp: int) -> None:
     section_history.delete_expired()
+
+
+@app.periodic(cron="48 3 * * *")
+@app.task(queue="upkeep", queueing_lock="erase_review_evidence")
+@describe(
+    _("Erase the evidence of old reviews"),
+    _("Erases the descriptions, links and files of review requests that were closed REVIEW_EVIDENCE_DAYS ago."),
+)
+def erase_review_evidence(timestamp: int) -> None:
+    reviews.erase_expired_evidence()
 
 
 @app.periodic(cron="57 3 * * *")

@@ -15,6 +15,7 @@ from profiles.pages import views as pages
 from profiles.portfolio import gallery_views as gallery
 from profiles.portfolio import views as portfolio
 from profiles.reports import views as report_views
+from profiles.reviews import views as review_views
 from profiles.shortlist import views as shortlist
 
 
@@ -117,6 +118,17 @@ urlpatterns = [
     path("builders/<str:slug>/edit/<slug:section>/", section_views.SectionUpdateView.as_view(), name="section_update"),
     path("builders/<str:slug>/availability/", section_views.AvailabilityView.as_view(), name="availability"),
     path("builders/<str:slug>/report/", report_views.ReportPageView.as_view(), name="report"),
+    path("builders/<str:slug>/reviews/", review_views.ReviewsView.as_view(), name="reviews"),
+    path(
+        "builders/<str:slug>/reviews/<bigint:pk>/withdraw/",
+        review_views.WithdrawReviewView.as_view(),
+        name="review_withdraw",
+    ),
+    path(
+        "builders/<str:slug>/reviews/<bigint:pk>/files/<bigint:file_pk>/",
+        review_views.ReviewFileView.as_view(),
+        name="review_file",
+    ),
     path("account/messages/received/", contact_views.ReceivedMessagesView.as_view(), name="received_messages"),
     path("account/messages/<bigint:pk>/block/", contact_views.BlockView.as_view(), name="block"),
     path("account/messages/<bigint:pk>/report/", report_views.ReportMessageView.as_view(), name="message_report"),

@@ -75,6 +75,9 @@ ADMIN: dict[str, Statuses] = {
     # URLs of actions redirect GET requests to the form.
     "/admin/accounts/identityconflict/{pk}/resolve/": same_for_both(get=FOUND, post=FOUND),
     "/admin/profiles/report/{pk}/decide/": same_for_both(get=FOUND, post=FOUND),
+    "/admin/profiles/reviewrequest/{pk}/assign/": same_for_both(get=FOUND, post=FOUND),
+    "/admin/profiles/reviewrequest/{pk}/decide/": same_for_both(get=OK, post=OK),  # without a decision
+    "/admin/profiles/reviewrequest/{pk}/files/{pk}/": same_for_both(get=FOUND, post=OK),
     "/admin/accounts/identityconflict/join/": same_for_both(get=OK, post=OK),  # without accounts
     "/admin/accounts/reconciliation/{pk}/approve/": same_for_both(get=FOUND, post=FOUND),
     "/admin/webhooks/alert/{pk}/action/": same_for_both(get=FOUND, post=FOUND),
@@ -148,6 +151,7 @@ READ_ONLY = (
     "profiles/project",
     "profiles/projectimage",
     "profiles/report",
+    "profiles/reviewrequest",
     "webhooks/alert",
     "webhooks/errorgroup",
     "webhooks/job",

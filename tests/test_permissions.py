@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from accounts.models import DataExport, EndedSession, User
 from accounts.notifications.unsubscribe import unsubscribe_url
 from profiles.contact.emails import MESSAGE_RECEIVED
-from profiles.models import BuilderProfile, ClientProfile, ContactMessage, SectionVersion
+from profiles.models import BuilderProfile, ClientProfile, ContactMessage, ReviewRequest, SectionVersion
 from tests.helpers.clients import with_password, with_token
 from tests.helpers.factories import (
     SINCE,
@@ -169,6 +169,13 @@ READ: dict[str, Statuses] = {
     "/account/messages/{message.pk}/report/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=OK),
     "/builders/{builder.slug}/report/": access(signed_in=OK, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/report/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
+    # Only the owner can ask for reviews. Admins have the queue in the admin.
+    "/builders/{builder.slug}/reviews/": access(signed_in=FORBIDDEN, signed_out=FOUND, owner=OK),
+    "/builders/{hidden.slug}/reviews/": same_for_everyone(NOT_FOUND, owner=OK, admin=FORBIDDEN),
+    "/builders/{builder.slug}/reviews/{review.pk}/withdraw/": BUTTON_OF_OWNER,
+    "/builders/{builder.slug}/reviews/{review.pk}/files/{review_file.pk}/": access(
+        signed_in=FORBIDDEN, signed_out=FOUND, owner=OK
+    ),
     "/account/shortlist/": SIGN_IN_REQUIRED,
     "/builders/{builder.slug}/save/": access(signed_in=OK, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/save/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
@@ -286,6 +293,12 @@ WRITE: dict[tuple[str, str], Statuses] = {
     ("POST", "/account/messages/{message.pk}/report/"): form(signed_in=NOT_FOUND, owner=INVALID),
     ("POST", "/builders/{builder.slug}/report/"): form(signed_in=INVALID, owner=FORBIDDEN),
     ("POST", "/builders/{hidden.slug}/report/"): same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
+    ("POST", "/builders/{builder.slug}/reviews/"): form(signed_in=FORBIDDEN, owner=INVALID),
+    ("POST", "/builders/{hidden.slug}/reviews/"): same_for_everyone(NOT_FOUND, owner=INVALID, admin=FORBIDDEN),
+    ("POST", "/builders/{builder.slug}/reviews/{review.pk}/withdraw/"): form(signed_in=FORBIDDEN, owner=FOUND),
+    ("POST", "/builders/{builder.slug}/reviews/{review.pk}/files/{review_file.pk}/"): form(
+        signed_in=FORBIDDEN, owner=NOT_ALLOWED
+    ),
     ("POST", "/account/shortlist/"): form(signed_in=FOUND),
     ("POST", "/builders/{builder.slug}/save/"): form(signed_in=FOUND, owner=FORBIDDEN),
     ("POST", "/builders/{hidden.slug}/save/"): same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
@@ -343,6 +356,11 @@ OTHERWISE: dict[str, Statuses] = {
     "/account/messages/{message.pk}/report/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/builders/{builder.slug}/report/": access(signed_in=NOT_ALLOWED, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/report/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
+    "/builders/{hidden.slug}/reviews/": same_for_everyone(NOT_FOUND, owner=NOT_ALLOWED, admin=FORBIDDEN),
+    **{
+        f"/builders/{{builder.slug}}/reviews/{page}": access(signed_in=FORBIDDEN, signed_out=FOUND, owner=NOT_ALLOWED)
+        for page in ("", "{review.pk}/withdraw/", "{review.pk}/files/{review_file.pk}/")
+    },
     "/account/shortlist/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/builders/{builder.slug}/save/": access(signed_in=NOT_ALLOWED, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/save/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
@@ -416,6 +434,9 @@ PATTERNS = {
     "account/messages/<bigint:pk>/block/": "/account/messages/{message.pk}/block/",
     "account/messages/<bigint:pk>/report/": "/account/messages/{message.pk}/report/",
     "builders/<str:slug>/report/": "/builders/{builder.slug}/report/",
+    "builders/<str:slug>/reviews/": "/builders/{builder.slug}/reviews/",
+    "builders/<str:slug>/reviews/<bigint:pk>/withdraw/": "/builders/{builder.slug}/reviews/{review.pk}/withdraw/",
+    "builders/<str:slug>/reviews/<bigint:pk>/files/<bigint:file_pk>/": "/builders/{builder.slug}/reviews/{review.pk}/files/{review_file.pk}/",
     "account/shortlist/": "/account/shortlist/",
     "builders/<str:slug>/save/": "/builders/{builder.slug}/save/",
     "account/client/": "/account/client/",
@@ -465,7 +486,10 @@ def objects(module_rows: None) -> dict[str, Any]:
     found = {"builder": builder, "client": client, "export": export.public_id, "project": image.project, "image": image}
     message = ContactMessage.objects.create(builder=builder, sender=UserFactory.create(), subject="A shop", body="Now")
     token = unsubscribe_url(owner, MESSAGE_RECEIVED).rstrip("/").rpartition("/")[2]
-    return {**found, "version": version, "message": message, "token": token}
+    review = ReviewRequest.objects.create(builder=builder, badge="code")
+    file = review.files.create(name="cv.pdf", kind="application/pdf", size=5, content=b"%PDF-")
+    found |= {"version": version, "message": message, "token": token}
+    return {**found, "review": review, "review_file": file}
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ REUSE_WITHIN = timedelta(hours=1)
 README = """All data that Buildappswith holds about you.
 
 There is one JSON file for each part of the product. Times are in UTC, and null means that a value is not set.
-Images that you uploaded are in the folder images/. Other people are not named: "an administrator" is a member of our team.
+Files that you uploaded are in the folder images/. Other people are not named: "an administrator" is a member of our team.
 """
 
 

@@ -169,6 +169,15 @@ class AuditLog(AppendOnly):
         TEST_DELIVERY_SENT = "TEST_DELIVERY_SENT"
         # An admin decided about a user's report of a page or message.
         REPORT_DECIDED = "REPORT_DECIDED"
+        # A builder asked for a tier or badge, or withdrew the request.
+        REVIEW_REQUESTED = "REVIEW_REQUESTED"
+        REVIEW_WITHDRAWN = "REVIEW_WITHDRAWN"
+        # A review request was assigned to an admin, or to nobody.
+        REVIEW_ASSIGNED = "REVIEW_ASSIGNED"
+        # An admin decided about a review request. The tier or badge has a row of its own.
+        REVIEW_DECIDED = "REVIEW_DECIDED"
+        # An admin opened a file of a review request. Written before the file is sent.
+        REVIEW_FILE_OPENED = "REVIEW_FILE_OPENED"
         # An admin viewed the personal data in an event's payload. Written before the data is shown.
         PAYLOAD_REVEALED = "PAYLOAD_REVEALED"
         # An admin acknowledged, snoozed or resolved an alert.

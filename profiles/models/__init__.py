@@ -3,11 +3,12 @@
 from profiles.models.badges import Badge
 from profiles.models.base import Profile, ProfileQuerySet
 from profiles.models.builder import BuilderProfile, BuilderProfileQuerySet
-from profiles.models.choices import Availability, Currency, Domain
+from profiles.models.choices import Availability, CheckedItem, Currency, Domain
 from profiles.models.client import ClientProfile
 from profiles.models.contact import ContactMessage
 from profiles.models.portfolio import MAX_IMAGES, MAX_PROJECTS, MAX_TECHNOLOGIES, Project, ProjectImage
 from profiles.models.reports import BlockedSender, Report
+from profiles.models.reviews import ReviewFile, ReviewRequest
 from profiles.models.search import SearchSynonym, SearchWord
 from profiles.models.section_history import SectionVersion
 from profiles.models.shortlist import ShortlistEntry
@@ -22,6 +23,7 @@ __all__ = [
     "BlockedSender",
     "BuilderProfile",
     "BuilderProfileQuerySet",
+    "CheckedItem",
     "ClientProfile",
     "ContactMessage",
     "Currency",
@@ -32,6 +34,8 @@ __all__ = [
     "Project",
     "ProjectImage",
     "Report",
+    "ReviewFile",
+    "ReviewRequest",
     "SearchSynonym",
     "SearchWord",
     "SectionVersion",

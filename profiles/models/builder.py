@@ -9,11 +9,12 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from accounts.models import User
 from core.text import first_letter
 from profiles.models.base import Profile, ProfileQuerySet
-from profiles.models.choices import Availability, Currency, Domain
+from profiles.models.choices import Availability, CheckedItem, Currency, Domain
 from profiles.slugs.text import MAX_LENGTH
 
 #: Number of skills shown on the page. Users can search for all skills.
@@ -196,6 +197,21 @@ class BuilderProfile(Profile):
         help_text="Evidence for the tier. Not public.",
     )
     validated_at = models.DateTimeField(_("tier set"), null=True, blank=True)
+    checked_items = ArrayField(
+        verbose_name=_("checked items"),
+        base_field=models.CharField(max_length=16, choices=CheckedItem),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="What an admin checked. Shown on the page.",
+    )
+    checked_projects = models.PositiveIntegerField(
+        _("checked projects"),
+        default=0,
+        db_default=0,
+        help_text="How many completed projects an admin checked. Shown on the page.",
+    )
+    checked_at = models.DateTimeField(_("checked"), null=True, blank=True, help_text="When an admin checked the items.")
     featured_at = models.DateTimeField(
         _("featured"),
         null=True,
@@ -325,6 +341,15 @@ class BuilderProfile(Profile):
     def tier_label(self) -> str:
         """The tier's label. Much faster than `get_validation_tier_display`, which hashes all choices."""
         return str(self.Tier(self.validation_tier).label)
+
+    @property
+    def checked_labels(self) -> str:
+        """What an admin checked, for example "identity, 2 completed projects", or "" if nothing is claimed."""
+        labels = [str(CheckedItem(item).label) for item in self.checked_items if item in CheckedItem.values]
+        if count := self.checked_projects:
+            projects = ngettext("%(count)d completed project", "%(count)d completed projects", count)
+            labels.append(projects % {"count": count})
+        return ", ".join(labels)
 
     @property
     def validation_tier_meaning(self) -> str:

@@ -26,6 +26,16 @@ class Domain(models.TextChoices):
         return label_of(cls, value)
 
 
+class CheckedItem(models.TextChoices):
+    """What an admin checked before setting a tier. Pages show the labels in a sentence. Projects are counted separately."""
+
+    IDENTITY = "identity", _("identity")
+    REFERENCES = "references", _("references from clients")
+    CODE = "code", _("source code")
+    QUALIFICATIONS = "qualifications", _("qualifications")
+    COMPANY = "company", _("company registration")
+
+
 class Availability(models.TextChoices):
     AVAILABLE = "available", _("Available")
     LIMITED = "limited", _("Limited")

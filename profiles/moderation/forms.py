@@ -3,10 +3,11 @@
 from typing import Any
 
 from django import forms
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from core.forms import LineField, ParagraphsField
-from profiles.models import Badge, BuilderProfile
+from profiles.models import Badge, BuilderProfile, CheckedItem
 
 Tier = BuilderProfile.Tier
 
@@ -17,7 +18,31 @@ class ModerationForm(forms.Form):
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
 
 
-class TierForm(ModerationForm):
+class CheckedForm(forms.Form):
+    """What an admin checked. Pages show it with the date."""
+
+    checked_items = forms.MultipleChoiceField(
+        choices=[(item.value, capfirst(item.label)) for item in CheckedItem],
+        required=False,
+        label=_("Checked"),
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Shown publicly on the profile, with today’s date."),
+    )
+    checked_projects = forms.IntegerField(
+        min_value=0,
+        max_value=1000,
+        required=False,
+        label=_("Completed projects that were checked"),
+        error_messages={"max_value": _("Enter %(limit_value)s or less.")},
+    )
+
+    def clean_checked_projects(self) -> int:
+        return self.cleaned_data["checked_projects"] or 0
+
+
+class TierForm(CheckedForm, ModerationForm):
+    field_order = ["tier", "evidence"]
+
     tier = forms.TypedChoiceField(
         coerce=int,
         label=_("Tier"),
@@ -34,6 +59,7 @@ class TierForm(ModerationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial = {"tier": self.profile.validation_tier, "evidence": self.profile.validation_evidence}
+        self.initial |= {name: getattr(self.profile, name) for name in CheckedForm.base_fields}
 
 
 class AwardForm(ModerationForm):

@@ -4,6 +4,8 @@ Each action locks the profile row and writes one audit row. Each action also com
 so a repeated action, such as a double click, changes nothing.
 """
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -12,7 +14,7 @@ from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
 from profiles.lifecycle import apply_changes, lock_profile
-from profiles.models import Badge, BuilderProfile
+from profiles.models import Badge, BuilderProfile, CheckedItem
 
 
 class EvidenceMissing(Exception):
@@ -35,8 +37,18 @@ def unpublish(profile: BuilderProfile, *, actor: Actor) -> None:
 
 
 @transaction.atomic
-def set_tier(profile: BuilderProfile, tier: int, evidence: str, *, actor: Actor) -> None:
-    """Set the validation tier and its evidence. The tier is pushed to Clerk.
+def set_tier(
+    profile: BuilderProfile,
+    tier: int,
+    evidence: str,
+    *,
+    actor: Actor,
+    checked_items: Sequence[str] = (),
+    checked_projects: int = 0,
+) -> None:
+    """Set the validation tier and its evidence, and what the page says was checked. The tier is pushed to Clerk.
+
+    Pages in the first tier do not claim that anything was checked.
 
     Raises:
         EvidenceMissing: the tier is higher and the evidence is blank.
@@ -46,8 +58,15 @@ def set_tier(profile: BuilderProfile, tier: int, evidence: str, *, actor: Actor)
         raise EvidenceMissing(
             _("Enter the evidence for a higher tier: what was reviewed, by whom and where it is stored.")
         )
-    new = {"validation_tier": tier, "validation_evidence": evidence}
+    is_reviewed = tier > BuilderProfile.Tier.ENTRY
+    checked = {
+        "checked_items": [item for item in CheckedItem.values if item in checked_items and is_reviewed],
+        "checked_projects": checked_projects if is_reviewed else 0,
+    }
+    new = {"validation_tier": tier, "validation_evidence": evidence, **checked}
     changed = {name: value for name, value in new.items() if getattr(stored, name) != value}
+    if tier > stored.validation_tier or not changed.keys().isdisjoint(checked):
+        changed["checked_at"] = timezone.now() if any(checked.values()) else None
     if changed:
         apply_changes(stored, actor=actor, **changed, validated_at=timezone.now())
 

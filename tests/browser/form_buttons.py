@@ -29,6 +29,7 @@ OWN_PAGES = (
     "/builders/omar-haddad/edit/visibility/",
     "/builders/omar-haddad/picture/",
     "/builders/omar-haddad/portfolio/new/",
+    "/builders/omar-haddad/reviews/",
     f"/builders/{ZOFIA}/contact/",
     "/welcome/builder/",
     "/welcome/picture/",

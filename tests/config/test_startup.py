@@ -123,6 +123,7 @@ MALFORMED = {
     "RECONCILE_CRON": "x",
     "RECONCILE_FULL_CRON": "x",
     "REQUEST_LIMITS": "treu",
+    "REVIEW_EVIDENCE_DAYS": "0",
     "S3_ENDPOINT_URL": "x",
     "SECURE_HSTS_INCLUDE_SUBDOMAINS": "treu",
     "SECURE_HSTS_PRELOAD": "treu",

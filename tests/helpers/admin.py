@@ -22,7 +22,16 @@ from accounts.models import (
     UserNote,
 )
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
-from profiles.models import Badge, ContactMessage, FormerSlug, Project, Report, SearchSynonym
+from profiles.models import (
+    Badge,
+    BuilderProfile,
+    ContactMessage,
+    FormerSlug,
+    Project,
+    Report,
+    ReviewRequest,
+    SearchSynonym,
+)
 from tests.helpers.factories import (
     SINCE,
     BuilderProfileFactory,
@@ -47,8 +56,7 @@ def one_of_each() -> int:
     project = Project.objects.create(pk=PK, builder=builder, title=HOSTILE)
     ProjectImageFactory.create(pk=PK, project=project, alt=HOSTILE)
     Badge.objects.create(pk=PK, builder=builder, kind="identity", evidence=HOSTILE, awarded_by=user)
-    ContactMessage.objects.create(pk=PK, builder=builder, sender=user, subject=HOSTILE, body=HOSTILE)
-    Report.objects.create(pk=PK, message_id=PK, reporter=user, reason="spam", text=HOSTILE, note=HOSTILE)
+    _create_moderated_rows(builder)
     FormerSlug.objects.create(pk=PK, builder=builder, slug="olive")
     # Migrations create synonyms, so this table is not emptied after transactional tests.
     SearchSynonym(pk=PK, searches=[HOSTILE], finds=[HOSTILE], domains=["web"]).save()
@@ -123,3 +131,12 @@ def _create_rows_from_clerk(user: User) -> None:
     organization = Organization.objects.create(pk=PK, clerk_id="org_1", name=HOSTILE, slug="olive-org")
     OrganizationMembership.objects.create(pk=PK, clerk_id="orgmem_1", organization=organization, user=user)
     OrganizationInvitation.objects.create(clerk_id="orginv_1", organization=organization, email="olive@example.com")
+
+
+def _create_moderated_rows(builder: BuilderProfile) -> None:
+    user = builder.user
+    ContactMessage.objects.create(pk=PK, builder=builder, sender=user, subject=HOSTILE, body=HOSTILE)
+    Report.objects.create(pk=PK, message_id=PK, reporter=user, reason="spam", text=HOSTILE, note=HOSTILE)
+    facts = {"badge": "code", "text": HOSTILE, "assigned_to": user}
+    review = ReviewRequest.objects.create(pk=PK, builder=builder, **facts)
+    review.files.create(pk=PK, name=f"{HOSTILE}.pdf", kind="application/pdf", size=5, content=b"%PDF-")

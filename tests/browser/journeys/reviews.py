@@ -1,0 +1,60 @@
+"""A builder asks for a review with evidence, and an admin decides."""
+
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.journeys.steps import expect_message, press
+from tests.browser.scenario import Scenario, expect_no_overflow
+from tests.helpers.documents import pdf_file
+
+DOCUMENT: Any = {"name": "Certificate.pdf", "mimeType": "application/pdf", "buffer": pdf_file()}
+SCRIPT: Any = {"name": "page.pdf", "mimeType": "application/pdf", "buffer": b"<script>alert(1)</script>"}
+
+
+def send_request(page: Page, file: Any) -> None:
+    page.get_by_label("What should we review?").select_option(label="Established")
+    page.get_by_label("Description").fill("Two shops for bakeries. The owners can confirm it.")
+    page.get_by_label("Files").set_input_files(file)
+    press(page, "Send request")
+
+
+def grant(page: Page, builder: str) -> None:
+    """Find the open request in the queue, read the evidence, and grant the request."""
+    page.locator("#result_list tr", has_text=builder).get_by_role("link").first.click()
+    expect(page.get_by_text("Two shops for bakeries.")).to_be_visible()
+    press(page, "Assign to me")
+    expect(page.get_by_text("Assigned to you.")).to_be_visible()
+    with page.expect_download() as download:
+        press(page, "Download")
+    assert download.value.suggested_filename == "Certificate.pdf"
+    page.get_by_role("link", name="Decide").click()
+    expect_no_overflow(page)
+    page.get_by_label("Identity").check()
+    page.get_by_label("Completed projects that were checked").fill("2")
+    page.get_by_label("Reason for the decision").fill("Both owners confirmed the work.")
+    press(page, "Grant")
+    expect(page.get_by_text("Decision saved.")).to_be_visible()
+    expect_no_overflow(page)
+
+
+def test_builder_asks_for_a_review_and_an_admin_grants_it(scenario: Scenario) -> None:
+    builder = scenario.open_tab(scenario.create_user("Rena", "BUILDER"))
+    builder.goto(scenario.page_url("Rena"))
+    builder.get_by_role("complementary", name="Your page").get_by_text("More", exact=True).click()
+    builder.get_by_role("link", name="Ask for a review").click()
+    send_request(builder, SCRIPT)
+    expect_message(builder, "page.pdf: This file is not a PDF, JPEG, PNG, WebP or GIF.")
+    expect(builder.get_by_label("Description")).to_have_value("Two shops for bakeries. The owners can confirm it.")
+    send_request(builder, DOCUMENT)
+    expect_message(builder, "Request sent.")
+    expect(builder.get_by_role("button", name="Withdraw request")).to_be_visible()
+    admin = scenario.open_tab(scenario.demo_user("Ngozi"), "/admin/profiles/reviewrequest/")
+    admin.goto(f"{scenario.site.app}/admin/profiles/reviewrequest/?state__exact=open")
+    grant(admin, f"Rena {scenario.device}")
+    visitor = scenario.open_tab()
+    visitor.goto(scenario.page_url("Rena"))
+    expect_message(visitor, "Checked by our team on")
+    expect_message(visitor, ": identity, 2 completed projects.")
+    builder.reload()
+    expect_message(builder, "Both owners confirmed the work.")
