@@ -15,6 +15,7 @@ from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.payloads import ClerkUserDeleted
 from accounts.models import User
+from accounts.notifications import account_emails
 from accounts.sync.apply import apply_user
 from audit import log as audit_log
 from audit.log import SYSTEM, Actor
@@ -41,7 +42,9 @@ def request_deletion(user: User, *, actor: Actor) -> User:
     if not locked.clerk_id or locked.deleted_at:
         raise DeletionError(_("%s has no account in Clerk, so there is nothing to delete.") % locked)
     if locked.deletion_due_at is None:
-        _set_due(locked, AuditLog.Action.DELETION_REQUESTED, timezone.now() + COOLING_OFF, actor)
+        due_at = timezone.now() + COOLING_OFF
+        _set_due(locked, AuditLog.Action.DELETION_REQUESTED, due_at, actor)
+        account_emails.notify_deletion_request(locked, due_at)
     return locked
 
 

@@ -14,6 +14,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
 
 from accounts.models import DataExport, User
+from accounts.notifications import account_emails
 from audit import log
 from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
@@ -78,6 +79,7 @@ def build_export(export_id: int) -> None:
     with transaction.atomic():
         export.save(update_fields=["archive", "ready_at", "expires_at"])
         log.record(AuditLog.Action.DATA_EXPORTED, actor=SYSTEM, target=export, subject=export.user)
+        account_emails.notify_export(export)
 
 
 def build_archive(user: User) -> bytes:

@@ -19,6 +19,7 @@ from accounts import signals
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
 from accounts.extensions import extensions
 from accounts.models import User
+from accounts.notifications import account_emails
 from accounts.sync import derived_state, fields, matching, outbox
 from accounts.sync.changes import Changes, UserSync
 from accounts.sync.effective_roles import announce_changes, effective_roles
@@ -207,9 +208,12 @@ def _delete(step: _Step, user: User, payload: ClerkUserDeleted) -> None:
     if user.deleted_at and not step.is_inserted:
         step.outcome = Outcome.STALE
         return
+    is_known = not step.is_inserted and not user.is_provisional
     _set(user, _tombstone_fields(payload))
     step.must_write = not step.is_inserted
     log.record(Action.USER_DELETED, actor=step.actor, target=user, changes={"deleted_at": (None, user.deleted_at)})
+    if is_known:
+        account_emails.notify_deletion(user)
 
 
 def _complete(step: _Step, user: User, payload: ClerkUser) -> None:

@@ -1,6 +1,6 @@
 """Actions by owners and admins on a whole profile.
 
-Each action locks the profile row and writes one audit row. Each action also compares the new state with the locked row,
+Each action locks the profile row and writes one audit row. Owners are notified of decisions by admins. Each action also compares the new state with the locked row,
 so a repeated action, such as a double click, changes nothing.
 """
 
@@ -15,6 +15,7 @@ from audit.log import Actor
 from audit.models import AuditLog
 from profiles.lifecycle import apply_changes, lock_profile
 from profiles.models import Badge, BuilderProfile, CheckedItem
+from profiles.moderation import emails
 
 
 class EvidenceMissing(Exception):
@@ -69,6 +70,8 @@ def set_tier(
         changed["checked_at"] = timezone.now() if any(checked.values()) else None
     if changed:
         apply_changes(stored, actor=actor, **changed, validated_at=timezone.now())
+    if "validation_tier" in changed:
+        emails.notify_tier(stored)
 
 
 @transaction.atomic
@@ -78,8 +81,9 @@ def award(profile: BuilderProfile, kind: str, evidence: str, *, actor: Actor) ->
     before = _kinds(stored)
     if kind in before:
         return False
-    Badge.objects.create(builder=stored, kind=kind, evidence=evidence, awarded_by=actor.user)
+    badge = Badge.objects.create(builder=stored, kind=kind, evidence=evidence, awarded_by=actor.user)
     _record_badges(stored, before, evidence, actor)
+    emails.notify_badge(badge)
     return True
 
 
@@ -92,6 +96,7 @@ def withdraw(profile: BuilderProfile, kind: str, reason: str, *, actor: Actor) -
         return False
     Badge.objects.filter(builder=stored, kind=kind).delete()
     _record_badges(stored, before, reason, actor)
+    emails.notify_badge_withdrawn(stored, kind)
     return True
 
 
@@ -121,13 +126,16 @@ def hide(profile: BuilderProfile, reason: str, *, actor: Actor) -> None:
         return
     since = {} if stored.hidden_at else {"hidden_at": timezone.now()}
     apply_changes(stored, actor=actor, **since, hidden_reason=reason)
+    emails.notify_hidden(stored)
 
 
 @transaction.atomic
 def unhide(profile: BuilderProfile, *, actor: Actor) -> None:
     stored = lock_profile(profile)
     if stored.hidden_at:
+        reason = stored.hidden_reason
         apply_changes(stored, actor=actor, hidden_at=None, hidden_reason="")
+        emails.notify_shown(stored, reason)
 
 
 def _kinds(profile: BuilderProfile) -> list[str]:

@@ -1,0 +1,183 @@
+"""The emails about accounts: roles, sign-ins, data exports and deletion."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import DataExport, Notification, User
+from accounts.notifications import send
+from accounts.notifications.content import Content, Link
+from accounts.notifications.kinds import Kind, Obsolete
+from audit.log import Actor
+from core.choices import label_of
+
+ADMIN = User.Role.ADMIN
+
+
+def notify_role_change(user: User, *, added: Sequence[str], removed: Sequence[str], actor: Actor) -> None:
+    """Notify a user whose roles were changed by another person.
+
+    A user without roles is usually new, and the first roles are part of the sign-up.
+    """
+    before = (set(user.roles) - set(added)) | set(removed)
+    is_own_change = actor.user == user and not actor.impersonator
+    is_admin_change = ADMIN in added or ADMIN in removed
+    if is_own_change or not (before or is_admin_change):
+        return
+    kind = ADMIN_ROLE_CHANGED if is_admin_change else ROLES_CHANGED
+    cause = f"{_event_of(actor)} {' '.join([*(f'+{role}' for role in added), *(f'-{role}' for role in removed)])}"
+    send.notify_later(user, kind.key, cause, added=list(added), removed=list(removed))
+
+
+def notify_export(export: DataExport) -> None:
+    send.notify(export.user, EXPORT_READY.key, f"export:{export.pk}")
+
+
+def notify_deletion_request(user: User, due_at: datetime) -> None:
+    send.notify(user, DELETION_REQUESTED.key, f"due:{due_at.isoformat()}", due_at=due_at.isoformat())
+
+
+def notify_deletion(user: User) -> None:
+    """Notify a user whose account was deleted. Their address is stored until the email is sent."""
+    send.notify_later(user, DELETED.key, "deletion", email=user.email if user.email_verified_at else None)
+
+
+def _event_of(actor: Actor) -> str:
+    """Return the delivery that caused a change, or the time of a change without a delivery."""
+    return (actor.delivery or timezone.now().isoformat())[:100]
+
+
+def _url(name: str, *arguments: object) -> str:
+    return settings.SITE_URL + reverse(name, args=arguments)
+
+
+def _security_links() -> list[Link]:
+    return [
+        Link(gettext("Account and security"), _url("accounts:security")),
+        Link(gettext("Contact us"), _url("accounts:legal", "contact")),
+    ]
+
+
+def _role_facts(notification: Notification) -> list[tuple[str, str]]:
+    labels = {"added": gettext("Added"), "removed": gettext("Removed")}
+    facts = {name: notification.facts.get(name, []) for name in labels}
+    return [
+        (label, ", ".join(label_of(User.Role, role) for role in facts[name]))
+        for name, label in labels.items()
+        if facts[name]
+    ]
+
+
+def _build_roles_changed(notification: Notification) -> Content:
+    title = gettext("Your roles were changed")
+    return Content(
+        subject=title,
+        heading=title,
+        paragraphs=[gettext("The roles of your account were changed.")],
+        facts=_role_facts(notification),
+        button=Link(gettext("Your roles"), _url("accounts:roles")),
+        links=[Link(gettext("Contact us"), _url("accounts:legal", "contact"))],
+    )
+
+
+def _build_admin_role_changed(notification: Notification) -> Content:
+    is_admin = ADMIN in notification.facts.get("added", [])
+    title = gettext("You are now an admin") if is_admin else gettext("You are no longer an admin")
+    return Content(
+        subject=title,
+        heading=title,
+        paragraphs=[gettext("The roles of your account were changed. If you do not expect this, contact us.")],
+        facts=_role_facts(notification),
+        links=_security_links(),
+    )
+
+
+def _build_export_ready(notification: Notification) -> Content:
+    export = DataExport.objects.filter(pk=notification.cause.removeprefix("export:")).defer("archive").first()
+    if export is None or not export.is_ready:
+        raise Obsolete("The copy of the data has expired.")
+    title = gettext("The copy of your data is ready")
+    until = gettext("Sign in to download it. It is available until %(until)s.")
+    return Content(
+        subject=title,
+        heading=title,
+        paragraphs=[until % {"until": date_format(export.expires_at)}],
+        button=Link(gettext("Download your data"), _url("accounts:account")),
+        notes=[gettext("If you did not ask for a copy, someone else may be using your account. Change your password.")],
+        links=_security_links(),
+    )
+
+
+def _build_deletion_requested(notification: Notification) -> Content:
+    due_at = parse_datetime(str(notification.facts.get("due_at", "")))
+    if due_at is None or notification.user.deletion_due_at != due_at:
+        raise Obsolete("The deletion was cancelled.")
+    title = gettext("Your account will be deleted on %(date)s") % {"date": date_format(due_at)}
+    return Content(
+        subject=title,
+        heading=title,
+        paragraphs=[
+            gettext("You asked us to delete your account, profiles and page. Until then, you can cancel the deletion.")
+        ],
+        button=Link(gettext("Keep account"), _url("accounts:account")),
+        notes=[gettext("If you did not ask for this, keep the account and change your password.")],
+        links=_security_links(),
+    )
+
+
+def _build_deleted(notification: Notification) -> Content:
+    title = gettext("Your account was deleted")
+    return Content(
+        subject=title,
+        heading=title,
+        paragraphs=[
+            gettext("Your account, profiles and page are deleted. We erase the rest of your personal data in 30 days."),
+            gettext("This is the last email that we send you."),
+        ],
+        links=[Link(gettext("Contact us"), _url("accounts:legal", "contact"))],
+    )
+
+
+ROLES_CHANGED = Kind(
+    "roles_changed",
+    _("Roles"),
+    _("When someone else changes the roles of your account."),
+    _build_roles_changed,
+)
+ADMIN_ROLE_CHANGED = Kind(
+    "admin_role_changed",
+    _("The role Admin"),
+    _("When you become an admin, or are no longer an admin."),
+    _build_admin_role_changed,
+    why_required=_("You cannot turn this email off, because admins can see other people’s data."),
+)
+EXPORT_READY = Kind(
+    "export_ready",
+    _("Copies of your data"),
+    _("When the copy that you requested is ready."),
+    _build_export_ready,
+    why_required=_("You cannot turn this email off, because the copy contains all your data."),
+)
+DELETION_REQUESTED = Kind(
+    "deletion_requested",
+    _("Request to delete your account"),
+    _("When the deletion of your account was requested."),
+    _build_deletion_requested,
+    why_required=_("You cannot turn this email off, because a deletion cannot be undone."),
+)
+DELETED = Kind(
+    "deleted",
+    _("Deletion of your account"),
+    _("When your account was deleted."),
+    _build_deleted,
+    why_required=_("You cannot turn this email off, because a deletion cannot be undone."),
+    for_deleted_users=True,
+)
+KINDS = (ROLES_CHANGED, ADMIN_ROLE_CHANGED, EXPORT_READY, DELETION_REQUESTED, DELETED)

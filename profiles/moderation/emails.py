@@ -1,0 +1,107 @@
+"""The emails to builders about decisions of our team: visibility, tier and badges."""
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Notification
+from accounts.notifications import send
+from accounts.notifications.content import Content, Link
+from accounts.notifications.kinds import Kind, Obsolete
+from core.choices import label_of
+from profiles.models import Badge, BuilderProfile
+
+Tier = BuilderProfile.Tier
+
+
+def notify_hidden(profile: BuilderProfile) -> None:
+    """Notify the owner that the page was hidden, or that the reason was changed."""
+    _notify(profile, VISIBILITY_DECIDED, "hidden", reason=profile.hidden_reason)
+
+
+def notify_shown(profile: BuilderProfile, reason: str) -> None:
+    """Notify the owner that the page is no longer hidden. `reason` is why it was hidden."""
+    _notify(profile, VISIBILITY_DECIDED, "shown", reason=reason)
+
+
+def notify_tier(profile: BuilderProfile) -> None:
+    _notify(profile, REVIEW_DECIDED, "tier", tier=profile.validation_tier)
+
+
+def notify_badge(badge: Badge) -> None:
+    _notify(badge.builder, REVIEW_DECIDED, "badge", badge=badge.kind, evidence=badge.evidence)
+
+
+def notify_badge_withdrawn(profile: BuilderProfile, kind: str) -> None:
+    _notify(profile, REVIEW_DECIDED, "badge withdrawn", badge=kind)
+
+
+def _notify(profile: BuilderProfile, kind: Kind, decision: str, **facts: object) -> None:
+    """Store the notification. Each decision is a separate cause, because the services ignore repeated decisions."""
+    cause = f"{decision} {timezone.now().isoformat()}"
+    send.notify(profile.user, kind.key, cause, decision=decision, **facts)
+
+
+def _page_of(notification: Notification) -> Link:
+    """Return the link to the owner's page."""
+    builder = BuilderProfile.objects.filter(user=notification.user, slug__isnull=False).first()
+    if builder is None:
+        raise Obsolete("The page was erased.")
+    return Link(gettext("Open your page"), settings.SITE_URL + builder.get_absolute_url())
+
+
+def _contact() -> list[Link]:
+    return [Link(gettext("Contact us"), settings.SITE_URL + reverse("accounts:legal", args=["contact"]))]
+
+
+def _build_visibility(notification: Notification) -> Content:
+    is_hidden = notification.facts.get("decision") == "hidden"
+    if is_hidden:
+        title = gettext("Your page was hidden")
+        text = gettext("Our team has hidden your page from the public for this reason:")
+        note = gettext("Your content is kept. Change what the reason names, then contact us.")
+    else:
+        title = gettext("Your page is no longer hidden")
+        text = gettext("Our team had hidden your page for the reason below. It is no longer hidden.")
+        note = ""
+    return Content(
+        subject=title,
+        heading=title,
+        paragraphs=[text],
+        quote=str(notification.facts.get("reason", "")),
+        notes=[note] if note else [],
+        button=_page_of(notification),
+        links=_contact(),
+    )
+
+
+def _build_review(notification: Notification) -> Content:
+    facts, page = notification.facts, _page_of(notification)
+    if facts.get("decision") == "tier":
+        tier = Tier(facts["tier"])
+        title = gettext("Your tier is now “%(tier)s”") % {"tier": tier.label}
+        return Content(title, title, [str(BuilderProfile.TIER_MEANINGS[tier])], button=page, links=_contact())
+    badge = {"badge": label_of(Badge.Kind, str(facts.get("badge")))}
+    if facts.get("decision") == "badge":
+        title = gettext("You were awarded the badge “%(badge)s”") % badge
+        text = gettext("Your page shows the badge with this evidence:")
+        return Content(title, title, [text], quote=str(facts.get("evidence", "")), button=page, links=_contact())
+    title = gettext("The badge “%(badge)s” was withdrawn") % badge
+    return Content(title, title, [gettext("Your page no longer shows it.")], button=page, links=_contact())
+
+
+VISIBILITY_DECIDED = Kind(
+    "visibility_decided",
+    _("Visibility of your page"),
+    _("When our team hides your page, or shows it again."),
+    _build_visibility,
+)
+REVIEW_DECIDED = Kind(
+    "review_decided",
+    _("Reviews of your work"),
+    _("When our team changes your tier, or awards or withdraws a badge."),
+    _build_review,
+)
+KINDS = (VISIBILITY_DECIDED, REVIEW_DECIDED)
