@@ -116,6 +116,8 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/accessrun/{pk}/progress/": same_for_both(get=OK, post=OK),
     "/admin/accounts/accessrun/{pk}/retry/": same_for_both(get=FOUND, post=FOUND),  # has not ended
     "/admin/accounts/admingrant/{pk}/decide/": same_for_both(get=FOUND, post=FOUND),  # without a decision
+    "/admin/accounts/lead/invite/": same_for_both(get=OK, post=OK),  # without an address
+    "/admin/accounts/lead/{pk}/decide/": same_for_both(get=FOUND, post=FOUND),  # without a decision
     "/admin/accounts/legalversion/publish/terms/": same_for_both(get=OK, post=OK),  # without a text
     "/admin/accounts/user/{pk}/access/": same_for_both(get=OK, post=OK),  # without a change
     "/admin/accounts/user/{pk}/notes/": same_for_both(get=OK, post=OK),  # without a text
@@ -133,6 +135,7 @@ READ_ONLY = (
     "accounts/dataexport",
     "accounts/endedsession",
     "accounts/identityconflict",
+    "accounts/lead",
     "accounts/legalversion",
     "accounts/metadatapush",
     "accounts/organization",

@@ -5,6 +5,7 @@ from accounts.admin.admin_grants import AdminGrantAdmin
 from accounts.admin.flags import FlagAdmin
 from accounts.admin.groups import GroupAdmin
 from accounts.admin.identity import IdentityConflictAdmin
+from accounts.admin.leads import LeadAdmin
 from accounts.admin.legal import AgreementAdmin, LegalVersionAdmin
 from accounts.admin.organizations import OrganizationAdmin, OrganizationMembershipAdmin
 from accounts.admin.reconciliation import ReconciliationAdmin
@@ -19,6 +20,7 @@ __all__ = [
     "FlagAdmin",
     "GroupAdmin",
     "IdentityConflictAdmin",
+    "LeadAdmin",
     "LegalVersionAdmin",
     "MetadataPushAdmin",
     "OrganizationAdmin",

@@ -102,7 +102,13 @@ def delete_user(clerk_id: str) -> None:
 
 
 def create_invitation(email: str, *, roles: Sequence[str], sign_up_url: str) -> str:
-    """Send an invitation by email, and return its ID.
+    """Send an invitation by email, and return its ID. See `send_invitation`."""
+    found = send_invitation(email, roles=roles, sign_up_url=sign_up_url)
+    return str(found.get("id") or "")[:64] if isinstance(found, dict) else ""
+
+
+def send_invitation(email: str, *, roles: Sequence[str], sign_up_url: str) -> Any:
+    """Send an invitation by email, and return Clerk's answer.
 
     Clerk rejects an address that has a pending invitation or belongs to a user, so no one is invited twice.
     https://clerk.com/docs/reference/backend/invitations/create-invitation
@@ -118,8 +124,7 @@ def create_invitation(email: str, *, roles: Sequence[str], sign_up_url: str) -> 
         "notify": True,
         "ignore_existing": False,
     }
-    found = request("POST", "/v1/invitations", body=body)
-    return str(found.get("id") or "")[:64] if isinstance(found, dict) else ""
+    return request("POST", "/v1/invitations", body=body)
 
 
 def ban_user(clerk_id: str) -> ClerkUser:

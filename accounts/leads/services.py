@@ -78,11 +78,19 @@ def link_users(leads: QuerySet[Lead]) -> int:
 
     An address that Clerk has not verified may belong to another person.
     """
-    owners = User.objects.live().filter(clerk_id__isnull=False, email_verified_at__isnull=False)
-    owners = owners.alias(lowered=Lower("email")).filter(lowered=OuterRef("email")).order_by("pk")
-    owner = Subquery(owners.values("pk")[:1])
+    owner = Subquery(_owners(OuterRef("email")).values("pk")[:1])
     unlinked = leads.filter(user=None, erased_at=None).alias(owner=owner).filter(owner__isnull=False)
     return unlinked.update(user=owner)
+
+
+def owner_of(lead: Lead) -> User | None:
+    """Return the user who came of a lead, even if the job has not linked them yet."""
+    return lead.user or (_owners(lead.email).first() if lead.email else None)
+
+
+def _owners(email: str | OuterRef) -> QuerySet[User]:
+    owners = User.objects.live().filter(clerk_id__isnull=False, email_verified_at__isnull=False)
+    return owners.alias(lowered=Lower("email")).filter(lowered=email).order_by("pk")
 
 
 def leads_of(user: User) -> QuerySet[Lead]:

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             name='Lead',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('lead_id', models.CharField(help_text='The ID in Clerk, wle_… or inv_….', max_length=64)),
+                ('lead_id', models.CharField(max_length=64, verbose_name='Clerk ID')),
                 ('kind', models.CharField(choices=[('waitlist', 'Waitlist entry'), ('invitation', 'Invitation')], max_length=16)),
                 ('state', models.CharField(choices=[('pending', 'Pending'), ('invited', 'Invited'), ('completed', 'Signed up'), ('rejected', 'Rejected'), ('accepted', 'Accepted'), ('revoked', 'Revoked'), ('expired', 'Expired'), ('unknown', 'Unknown')], max_length=16)),
                 ('email', models.EmailField(blank=True, help_text='In lower case. Clerk does not verify the address.', max_length=254)),
@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
                 ('user', models.ForeignKey(blank=True, help_text='The user with this address, which Clerk has verified for the user.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='leads', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'indexes': [models.Index(fields=['email'], name='accounts_lead_email', opclasses=['text_pattern_ops']), models.Index(condition=models.Q(('erased_at', None), ('user', None)), fields=['clerk_updated_at'], name='accounts_lead_without_user'), models.Index(models.F('state'), models.OrderBy(models.F('id'), descending=True), name='accounts_lead_state')],
+                'indexes': [models.Index(fields=['email'], name='accounts_lead_email'), models.Index(condition=models.Q(('erased_at', None), ('user', None)), fields=['clerk_updated_at'], name='accounts_lead_without_user'), models.Index(models.F('state'), models.OrderBy(models.F('id'), descending=True), name='accounts_lead_state')],
                 'constraints': [models.UniqueConstraint(fields=('lead_id',), name='accounts_lead_id_unique'), models.CheckConstraint(condition=models.Q(('erased_at', None), models.Q(('email', ''), ('reason', '')), _connector='OR'), name='accounts_lead_erased_without_data')],
             },
         ),

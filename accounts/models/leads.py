@@ -28,7 +28,7 @@ class Lead(models.Model):
         EXPIRED = "expired", _("Expired")
         UNKNOWN = "unknown", _("Unknown")
 
-    lead_id = models.CharField(max_length=64, help_text=_("The ID in Clerk, wle_… or inv_…."))
+    lead_id = models.CharField(_("Clerk ID"), max_length=64)
     kind = models.CharField(max_length=16, choices=Kind)
     state = models.CharField(max_length=16, choices=State)
     email = models.EmailField(blank=True, help_text=_("In lower case. Clerk does not verify the address."))
@@ -63,8 +63,8 @@ class Lead(models.Model):
             ),
         ]
         indexes = [
-            # For a user's leads, and for the search in the admin.
-            models.Index(fields=["email"], name="accounts_lead_email", opclasses=["text_pattern_ops"]),
+            # For a user's leads.
+            models.Index(fields=["email"], name="accounts_lead_email"),
             # For the leads whose users are to be found, and for the retention period.
             models.Index(
                 fields=["clerk_updated_at"], name="accounts_lead_without_user", condition=Q(user=None, erased_at=None)

@@ -209,6 +209,9 @@ class AuditLog(AppendOnly):
         # An admin banned or locked a user, removed a ban or lock, or ended sessions. The row contains the error if Clerk
         # did not make the change.
         ACCESS_CHANGED = "ACCESS_CHANGED"
+        # An admin approved or rejected a waitlist entry, revoked an invitation, or invited a person. The row contains the
+        # new state, or the error if Clerk did not make the change.
+        LEAD_DECIDED = "LEAD_DECIDED"
         # An admin added a note about a user, or deleted it. The row does not contain the text.
         USER_NOTE_ADDED = "USER_NOTE_ADDED"
         USER_NOTE_DELETED = "USER_NOTE_DELETED"

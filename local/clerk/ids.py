@@ -26,6 +26,10 @@ def new_invitation_id() -> str:
     return new_id("inv")
 
 
+def new_waitlist_entry_id() -> str:
+    return new_id("wle")
+
+
 def new_mail_id() -> str:
     return new_id("ema")
 

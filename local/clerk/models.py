@@ -18,6 +18,7 @@ from local.clerk.ids import (
     new_organization_invitation_id,
     new_session_id,
     new_user_id,
+    new_waitlist_entry_id,
 )
 
 
@@ -124,20 +125,48 @@ class Mail(models.Model):
 
 
 class Invitation(models.Model):
-    """An invitation by email, which the Backend API created."""
+    """An invitation by email, which the Backend API or the page of the waitlist created."""
 
     class Status(models.TextChoices):
         PENDING = "pending"
         ACCEPTED = "accepted"
+        REVOKED = "revoked"
 
     id = models.CharField(primary_key=True, max_length=64, default=new_invitation_id)
     address = models.CharField(max_length=254, db_index=True)
     public_metadata = models.JSONField(default=dict)
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     created_ms = models.BigIntegerField(default=now_ms)
+    updated_ms = models.BigIntegerField(default=now_ms)
+
+    class Meta:
+        ordering = ["-created_ms", "-id"]
 
     def __str__(self) -> str:
-        return self.id
+        return self.address
+
+
+class WaitlistEntry(models.Model):
+    """A person who wants to sign up."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        INVITED = "invited"
+        COMPLETED = "completed"
+        REJECTED = "rejected"
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_waitlist_entry_id)
+    address = models.CharField(max_length=254, unique=True)
+    status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
+    invitation = models.ForeignKey(Invitation, models.SET_NULL, null=True, related_name="entries")
+    created_ms = models.BigIntegerField(default=now_ms)
+    updated_ms = models.BigIntegerField(default=now_ms)
+
+    class Meta:
+        ordering = ["-created_ms", "-id"]
+
+    def __str__(self) -> str:
+        return self.address
 
 
 class Organization(models.Model):

@@ -7,7 +7,17 @@ from typing import Any
 
 from django.conf import settings
 
-from local.clerk.models import Mail, Membership, Organization, OrganizationInvitation, Session, User, now_ms
+from local.clerk.models import (
+    Invitation,
+    Mail,
+    Membership,
+    Organization,
+    OrganizationInvitation,
+    Session,
+    User,
+    WaitlistEntry,
+    now_ms,
+)
 
 #: Fields that are the same for every user of the stand-in.
 CONSTANT_FIELDS: dict[str, Any] = {
@@ -186,6 +196,33 @@ def mail(mail: Mail, actor: Actor) -> dict[str, Any]:
             "requested_by": actor.user_agent,
             "user": {"public_metadata": {}, "public_metadata_fallback": ""},
         },
+    }
+
+
+def invitation(invitation: Invitation) -> dict[str, Any]:
+    return {
+        "object": "invitation",
+        "id": invitation.pk,
+        "email_address": invitation.address,
+        "public_metadata": invitation.public_metadata,
+        "revoked": invitation.status == Invitation.Status.REVOKED,
+        "status": invitation.status,
+        "expires_at": invitation.created_ms + 30 * 24 * 3600 * 1000,
+        "created_at": invitation.created_ms,
+        "updated_at": invitation.updated_ms,
+    }
+
+
+def waitlist_entry(entry: WaitlistEntry) -> dict[str, Any]:
+    return {
+        "object": "waitlist_entry",
+        "id": entry.pk,
+        "email_address": entry.address,
+        "status": entry.status,
+        "is_locked": False,
+        "invitation": invitation(entry.invitation) if entry.invitation else None,
+        "created_at": entry.created_ms,
+        "updated_at": entry.updated_ms,
     }
 
 

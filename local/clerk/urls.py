@@ -1,11 +1,11 @@
 from django.urls import path, re_path
 
 from local.clerk import control_api
-from local.clerk.backend_api import invitations, organizations
+from local.clerk.backend_api import invitations, organizations, waitlist
 from local.clerk.backend_api import views as backend_api
 from local.clerk.frontend_api import views as frontend_api
+from local.clerk.pages import leads, profile, sessions, views
 from local.clerk.pages import organizations as organization_pages
-from local.clerk.pages import profile, sessions, views
 
 urlpatterns = [
     path("", views.user_list, name="users"),
@@ -19,6 +19,10 @@ urlpatterns = [
     path("deliveries/release", views.release, name="release"),
     path("deliveries/<str:message_id>/send", views.delivery_send, name="delivery_send"),
     path("faults", views.fault_injection, name="fault_injection"),
+    path("waitlist", leads.lead_list, name="leads"),
+    path("waitlist/add", leads.add, name="lead_add"),
+    path("waitlist/<str:entry_id>/decide", leads.decide, name="lead_decide"),
+    path("invitations/<str:invitation_id>/revoke", leads.revoke, name="invitation_revoke"),
     path("sign-in", sessions.sign_in, name="sign_in"),
     path("sessions", sessions.session_list, name="sessions"),
     path("sessions/<str:session_id>/revoke", sessions.session_revoke, name="session_revoke"),
@@ -49,7 +53,10 @@ urlpatterns = [
     path("v1/users/<str:user_id>/metadata", backend_api.user_metadata),
     re_path(r"^v1/users/(?P<user_id>[^/]+)/(?P<verb>ban|unban)$", backend_api.user_ban),
     re_path(r"^v1/users/(?P<user_id>[^/]+)/(?P<verb>lock|unlock)$", backend_api.user_lock),
-    path("v1/invitations", invitations.create),
+    path("v1/invitations", invitations.invitations),
+    path("v1/invitations/<str:invitation_id>/revoke", invitations.revoke),
+    path("v1/waitlist_entries", waitlist.entries),
+    re_path(r"^v1/waitlist_entries/(?P<entry_id>[^/]+)/(?P<verb>invite|reject)$", waitlist.decide),
     path("v1/users/<str:user_id>/organization_memberships", organizations.memberships_of_user),
     path("v1/organization_memberships", organizations.all_memberships),
     path("v1/organizations", organizations.organizations),

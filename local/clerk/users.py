@@ -8,7 +8,7 @@ from local.clerk import serializers
 from local.clerk.events.publishing import publish
 from local.clerk.frontend_api import sessions
 from local.clerk.ids import new_id
-from local.clerk.models import Invitation, User, now_ms
+from local.clerk.models import User, now_ms
 from local.clerk.serializers import Actor
 
 
@@ -16,15 +16,6 @@ def create(user: User, actor: Actor) -> None:
     with transaction.atomic():
         user.save(force_insert=True)
         publish("user.created", user, actor)
-
-
-def accept_invitations(user: User) -> None:
-    """Give a new user the metadata of pending invitations to the user's addresses."""
-    addresses = [email["address"].casefold() for email in user.emails]
-    pending = Invitation.objects.filter(address__in=addresses, status=Invitation.Status.PENDING)
-    for invitation in pending:
-        user.public_metadata = invitation.public_metadata | user.public_metadata
-    pending.update(status=Invitation.Status.ACCEPTED)
 
 
 def create_many(count: int, roles: list[str]) -> None:

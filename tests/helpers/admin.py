@@ -1,5 +1,7 @@
 """Create one row of every model in the admin."""
 
+from datetime import datetime
+
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
@@ -12,6 +14,7 @@ from accounts.models import (
     EndedSession,
     Flag,
     IdentityConflict,
+    Lead,
     LegalVersion,
     MetadataPush,
     Organization,
@@ -84,6 +87,10 @@ def one_of_each() -> int:
         fields={"name": 1},
         examples=[{"clerk_id": HOSTILE, "kind": "stale", "fields": ["name"], "since": None}],
     )
+    times = {"clerk_created_at": now, "clerk_updated_at": now}
+    Lead.objects.create(
+        pk=PK, lead_id="wle_1", kind="waitlist", state="pending", email="o@example.com", user=user, **times
+    )
     facts = {"document": "terms", "number": 1, "texts": {"en": HOSTILE}, "changes": HOSTILE}
     version = LegalVersion.objects.create(pk=PK, published_by=user, **facts)
     Agreement.objects.create(pk=PK, user=user, version=version, source="notice")
@@ -111,6 +118,11 @@ def one_of_each() -> int:
     )
     difference = {"target": "user", "label": HOSTILE, "field": "name", "old": HOSTILE, "new": [HOSTILE]}
     replay.findings.create(event_id=PK, outcome="processed", note=HOSTILE, differences=[difference])
+    _audit_rows(now)
+    return PK
+
+
+def _audit_rows(now: datetime) -> None:
     row = AuditLog(
         pk=PK, timestamp=now, action="USER_CREATED", source="system", target="accounts.user:1", changed_fields=[]
     )
@@ -123,7 +135,6 @@ def one_of_each() -> int:
         pk=PK, started_at=now, finished_at=now, seal_count=1, row_count=1, erased_count=0, problems=[HOSTILE]
     )
     CheckpointTarget.objects.create(pk=str(PK), last_error=HOSTILE)
-    return PK
 
 
 def _create_rows_from_clerk(user: User) -> None:

@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import or_
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import QueryDict
 
 from local.clerk.models import User
@@ -34,6 +34,14 @@ def page(query: QueryDict) -> QuerySet[User]:
     if after and (offset or field != "created_ms"):
         raise InvalidQuery("starting_after can be combined only with the order created_at, and not with an offset.")
     return _ordered(filtered(query), field, after, newest_first=order.startswith("-"))[offset : offset + limit]
+
+
+def part[Row: Model](rows: QuerySet[Row], query: QueryDict) -> QuerySet[Row]:
+    """Return the rows selected by `limit` and `offset`. See `page`."""
+    limit, offset = (number(query, name, default) for name, default in (("limit", 10), ("offset", 0)))
+    if not 1 <= limit <= MAX_USERS or offset < 0:
+        raise InvalidQuery(f"limit must be 1 to {MAX_USERS}, and offset must not be negative.")
+    return rows[offset : offset + limit]
 
 
 def filtered(query: QueryDict) -> QuerySet[User]:

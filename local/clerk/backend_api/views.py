@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -145,7 +146,7 @@ def session_revoke(request: HttpRequest, session_id: str) -> HttpResponse:
 def _respond(view: Callable[..., HttpResponse], request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     try:
         response = view(request, *args, **kwargs)
-    except (User.DoesNotExist, Session.DoesNotExist):
+    except ObjectDoesNotExist:
         return error(404, "resource_not_found", "not found")
     except InvalidQuery as exception:
         return error(422, "form_param_value_invalid", str(exception))

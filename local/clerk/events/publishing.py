@@ -29,7 +29,7 @@ def publish_data(event_type: str, data: dict[str, Any], actor: Actor, *, subject
     """Queue an event with `data`. Must run in the transaction of the change.
 
     Args:
-        subject_id, label: the user or organization that the event is about, for the list of deliveries.
+        subject_id, label: the user, organization or lead that the event is about, for the list of deliveries.
     """
     faults = FaultInjection.current()
     now = timezone.now()

@@ -6,12 +6,13 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from local.clerk import email_addresses, serializers, users
+from local.clerk import email_addresses, leads, serializers, users
 from local.clerk.control_api import BadRequest, actor, apply_data, error_response, read_body
 from local.clerk.frontend_api import sessions, tokens
 from local.clerk.models import Client, Session, User, now_ms
@@ -92,8 +93,10 @@ def sign_ups(request: HttpRequest) -> HttpResponse:
     user = apply_data(User(), read_body(request))
     if any(email_addresses.is_taken(email["address"]) for email in user.emails):
         return error_response(422, "form_identifier_exists", "That email address is taken. Please try another.")
-    users.accept_invitations(user)
-    users.create(user, actor(request))
+    leads.add_metadata(user)
+    with transaction.atomic():
+        users.create(user, actor(request))
+        leads.accept(user, actor(request))
     return _signed_in(request, user)
 
 

@@ -1,0 +1,103 @@
+"""Decide about leads in Clerk: approve, reject, revoke and invite. The local state follows Clerk's answer."""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.clerk import leads_api, rate_limiter
+from accounts.clerk.api import ClerkApiError
+from accounts.clerk.lead_payloads import ClerkLead
+from accounts.leads import services
+from accounts.models import Lead
+from audit import log
+from audit.log import Actor
+from audit.models import AuditLog
+from core.redaction import redact_text
+
+Kind, State = Lead.Kind, Lead.State
+#: How long a page waits for a slot of Clerk's limit of invitations per hour.
+MAX_WAIT_S = 3.0
+
+
+class Decision(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+    REVOKE = "revoke"
+    INVITE = "invite"
+
+
+class DecisionError(Exception):
+    """The decision did not take effect. The message is shown to the admin."""
+
+
+_REQUESTS: dict[Decision, Callable[[str], ClerkLead]] = {
+    Decision.APPROVE: leads_api.approve_entry,
+    Decision.REJECT: leads_api.reject_entry,
+    Decision.REVOKE: leads_api.revoke_invitation,
+}
+
+
+def possible_decisions(lead: Lead) -> list[Decision]:
+    """Return the decisions that an admin can make about a lead."""
+    if lead.erased_at:
+        return []
+    if lead.kind == Kind.INVITATION:
+        return [Decision.REVOKE] if lead.state == State.WAITING else []
+    if lead.state == State.WAITING:
+        return [Decision.APPROVE, Decision.REJECT]
+    return [Decision.APPROVE] if lead.state == State.REJECTED else []
+
+
+def decide(lead: Lead, decision: Decision, *, reason: str, actor: Actor) -> Lead:
+    """Change a lead in Clerk, and audit the decision. Call this outside transactions, because it sends a request.
+
+    Raises:
+        DecisionError: Clerk did not make the change, or it is not possible. A failed request is audited as well.
+    """
+    if decision not in possible_decisions(lead):
+        message = _("Nothing was changed, because the state is now: %(state)s.")
+        raise DecisionError(message % {"state": lead.get_state_display()})
+    return _request(lambda: _REQUESTS[decision](lead.lead_id), lead, decision, reason, actor)
+
+
+def invite(email: str, *, roles: Sequence[str], reason: str, actor: Actor) -> Lead:
+    """Invite a person by email, and return the invitation. See `decide`."""
+    sign_up_url = settings.SITE_URL + reverse("accounts:sign_up")
+    send = lambda: leads_api.invite(email, roles=roles, sign_up_url=sign_up_url)  # noqa: E731
+    return _request(send, Lead(), Decision.INVITE, reason, actor)
+
+
+def _request(send: Callable[[], ClerkLead], lead: Lead, decision: Decision, reason: str, actor: Actor) -> Lead:
+    try:
+        if decision in (Decision.APPROVE, Decision.INVITE):
+            _wait_for_slot()
+        payload = send()
+    except ClerkApiError as error:
+        # Without the address, which Clerk may quote.
+        _record(lead, decision, actor, error=redact_text(str(error))[:500])
+        raise DecisionError(str(error)) from error
+    with transaction.atomic():
+        services.store([payload])
+        known = Lead.objects.filter(lead_id=payload.lead_id, erased_at=None)
+        known.update(reason=reason, decided_by=actor.user, decided_at=timezone.now())
+        stored = Lead.objects.select_related("user").get(lead_id=payload.lead_id)
+        _record(stored, decision, actor, state=stored.state)
+    return stored
+
+
+def _wait_for_slot() -> None:
+    if not rate_limiter.acquire(rate_limiter.INVITATIONS, max_wait_s=MAX_WAIT_S):
+        raise ClerkApiError(_("Clerk’s limit of invitations per hour is used up. Try again later."))
+
+
+def _record(lead: Lead, decision: Decision, actor: Actor, **facts: Any) -> None:
+    """Write the audit row. The reason is only in the lead, because the row of a person without an account is permanent."""
+    log.record(
+        AuditLog.Action.LEAD_DECIDED, actor=actor, target=lead, subject=lead.user, decision=decision.value, **facts
+    )
