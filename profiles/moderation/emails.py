@@ -1,5 +1,7 @@
 """The emails to builders about decisions of our team: visibility, tier and badges."""
 
+from typing import Any
+
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
@@ -11,7 +13,7 @@ from accounts.notifications import send
 from accounts.notifications.content import Content, Link
 from accounts.notifications.kinds import Kind, Obsolete
 from core.choices import label_of
-from profiles.models import Badge, BuilderProfile
+from profiles.models import Badge, BuilderProfile, ReviewRequest
 
 Tier = BuilderProfile.Tier
 
@@ -36,6 +38,12 @@ def notify_badge(badge: Badge) -> None:
 
 def notify_badge_withdrawn(profile: BuilderProfile, kind: str) -> None:
     _notify(profile, REVIEW_DECIDED, "badge withdrawn", badge=kind)
+
+
+def notify_declined(review: ReviewRequest) -> None:
+    """Notify the owner that a request for a tier or badge was declined, with the reason."""
+    facts = {"tier": review.tier, "badge": review.badge, "reason": review.reason}
+    send.notify(review.builder.user, REVIEW_DECIDED.key, f"review:{review.pk}", decision="declined", **facts)
 
 
 def _notify(profile: BuilderProfile, kind: Kind, decision: str, **facts: object) -> None:
@@ -79,6 +87,8 @@ def _build_visibility(notification: Notification) -> Content:
 
 def _build_review(notification: Notification) -> Content:
     facts, page = notification.facts, _page_of(notification)
+    if facts.get("decision") == "declined":
+        return _build_declined(facts, page)
     if facts.get("decision") == "tier":
         tier = Tier(facts["tier"])
         title = gettext("Your tier is now “%(tier)s”") % {"tier": tier.label}
@@ -92,6 +102,13 @@ def _build_review(notification: Notification) -> Content:
     return Content(title, title, [gettext("Your page no longer shows it.")], button=page, links=_contact())
 
 
+def _build_declined(facts: dict[str, Any], page: Link) -> Content:
+    subject = Tier(facts["tier"]).label if facts["tier"] else label_of(Badge.Kind, str(facts["badge"]))
+    title = gettext("Your request for “%(subject)s” was declined") % {"subject": subject}
+    text = gettext("An admin has reviewed your request and declined it for this reason:")
+    return Content(title, title, [text], quote=str(facts["reason"]), button=page, links=_contact())
+
+
 VISIBILITY_DECIDED = Kind(
     "visibility_decided",
     _("Visibility of your page"),
@@ -101,7 +118,7 @@ VISIBILITY_DECIDED = Kind(
 REVIEW_DECIDED = Kind(
     "review_decided",
     _("Reviews of your work"),
-    _("When our team changes your tier, or awards or withdraws a badge."),
+    _("When our team decides about your request, changes your tier, or awards or withdraws a badge."),
     _build_review,
 )
 KINDS = (VISIBILITY_DECIDED, REVIEW_DECIDED)

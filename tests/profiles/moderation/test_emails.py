@@ -4,8 +4,10 @@ import pytest
 
 from accounts.models import Notification, User
 from audit.log import Actor
-from profiles.models import BuilderProfile
+from profiles.models import BuilderProfile, ReviewRequest
 from profiles.moderation import services as moderation
+from profiles.reviews import services as reviews
+from profiles.reviews.services import Decision
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
 from tests.helpers.notifications import deliver
 
@@ -65,6 +67,22 @@ def test_badges_are_emailed(olive: BuilderProfile, adam: Actor) -> None:
     assert "Passport seen" in awarded.body
     assert withdrawn.subject == "The badge “Identity checked” was withdrawn"
     assert "copy" not in withdrawn.body  # The reason is only for admins.
+
+
+def test_declined_request_is_emailed_with_the_reason(olive: BuilderProfile, adam: Actor) -> None:
+    review = ReviewRequest.objects.create(builder=olive, tier=2, text="Two shops.")
+    reviews.decide(review, Decision(ReviewRequest.State.DECLINED, "The shops are not yours."), actor=adam)
+    [email] = deliver()
+    assert email.subject == "Your request for “Established” was declined"
+    assert "The shops are not yours." in email.body
+
+
+def test_granted_request_sends_one_email(olive: BuilderProfile, adam: Actor) -> None:
+    review = ReviewRequest.objects.create(builder=olive, badge="identity", text="My passport.")
+    decision = Decision(ReviewRequest.State.GRANTED, "All good.", badge_evidence="Passport seen")
+    reviews.decide(review, decision, actor=adam)
+    [email] = deliver()
+    assert email.subject == "You were awarded the badge “Identity checked”"
 
 
 @pytest.mark.parametrize("language", ("de", "ar"))
