@@ -19,6 +19,8 @@ from config.environment import BASE_DIR
 LANGUAGES = {"de": 2, "ar": 6}
 HINT = "Run make messages. See docs/translating.md."
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[sdifr%]|\{\w*\}")
+#: A marked string in Python code.
+MARKED = re.compile(r"^[^#\n]*\b(?:_|gettext|gettext_lazy)\(\s*\"", re.MULTILINE)
 TAG = re.compile(r"<[^>]+>")
 #: Folders with strings, and what they must not contain.
 SOURCES = ("accounts", "audit", "config", "core", "profiles", "templates", "webhooks")
@@ -89,16 +91,29 @@ def test_catalogue_is_compiled(language: str) -> None:
         assert translations(read_mo(file)) == translations(catalogue_of(language)), HINT
 
 
-@pytest.mark.skipif(not shutil.which("xgettext"), reason="gettext is not installed")
-def test_catalogues_contain_every_string_in_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Extract into a copy, and compare the strings. Line breaks differ between versions of gettext."""
+@pytest.fixture
+def extracted_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Extract the strings into a copy of the catalogues, and return its folder."""
+    if not shutil.which("xgettext"):
+        pytest.skip("gettext is not installed")
     for folder in (*SOURCES, "locale"):
         shutil.copytree(BASE_DIR / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(settings, "LOCALE_PATHS", [tmp_path / "locale"])
     call_command("makemessages", verbosity=0)
+    return tmp_path
+
+
+def test_strings_of_every_module_are_extracted(extracted_to: Path) -> None:
+    modules = [path for folder in SOURCES for path in BASE_DIR.joinpath(folder).rglob("*.py")]
+    expected = {str(path.relative_to(BASE_DIR)) for path in modules if MARKED.search(path.read_text("utf-8"))}
+    assert expected - {file for message in catalogue_of("de", extracted_to) for file, _ in message.locations} == set()
+
+
+def test_catalogues_contain_every_string_in_the_code(extracted_to: Path) -> None:
+    """Compare the strings. Line breaks differ between versions of gettext."""
     for language in LANGUAGES:
-        extracted, stored = (_ids(catalogue_of(language, root)) for root in (tmp_path, BASE_DIR))
+        extracted, stored = (_ids(catalogue_of(language, root)) for root in (extracted_to, BASE_DIR))
         assert extracted - stored == set(), f"These strings are not in the catalogue. {HINT}"
         assert stored - extracted == set(), f"These strings are no longer in the code. {HINT}"
 

@@ -12,7 +12,7 @@ from config import model_labels
 #: The catalogues name this file for labels that are not in the source code.
 LABELS = "locale/model_labels.py"
 #: Folders whose strings are not part of the site's interface.
-IGNORED = ["docs", "local", "media", "node_modules", "static", "staticfiles", "tests"]
+IGNORED = ["docs", "local", "node_modules", "static", "staticfiles", "tests"]
 #: Header lines with times, and with placeholders that nobody fills in.
 NOISE = re.compile(
     r'^(#( .*)?|#, fuzzy|"(Project-Id-Version|Report-Msgid-Bugs-To|POT-Creation-Date|PO-Revision-Date|Last-Translator|'
