@@ -12,8 +12,9 @@ from accounts.clerk import http, outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.identity import late_conflicts, suggestions
 from accounts.leads import services as leads
-from accounts.models import Lead, Reconciliation
+from accounts.models import Lead, Organization, Reconciliation
 from accounts.notifications import send as notifications
+from accounts.organizations import reconciliation as organizations
 from accounts.privacy import deletion, erasure, exports  # noqa: F401  # exports registers its job
 from accounts.roles import admin_grants
 from accounts.security import lockouts, request_counts
@@ -81,6 +82,22 @@ def reconcile_recent(timestamp: int) -> None:
 def reconcile_all(timestamp: int) -> None:
     _reconcile(full=True)
     reconciliation.delete_old()
+
+
+@app.periodic(cron="25 * * * *")
+@app.task(queue="upkeep", queueing_lock="reconcile_organizations")
+@describe(
+    _("Compare organizations with Clerk"),
+    _("Compares organizations and their members with Clerk and repairs differences. Does nothing if there are none."),
+)
+def reconcile_organizations(timestamp: int) -> None:
+    """Reconcile organizations every hour, unless the site does not use them."""
+    if not settings.CLERK_SECRET_KEY or not Organization.objects.exists():
+        return
+    try:
+        organizations.reconcile()
+    except ClerkApiError as error:
+        log.warning("Reconciliation of organizations with Clerk failed: %s", error)
 
 
 @app.task(queue="upkeep", lock="delete_approved", retry=RetryStrategy(max_attempts=8, linear_wait=300))

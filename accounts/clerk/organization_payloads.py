@@ -178,6 +178,11 @@ def parse_membership(data: object, *, rank: Rank, occurred_at: datetime) -> Cler
     )
 
 
+def list_entries(response: object, path: str) -> list[Any]:
+    """Return the entries in a response of the Backend API, which contains them as `data`."""
+    return read(_object(response, path), "data", list, path=path)
+
+
 def parse_id(value: object, prefix: str, field: str) -> str:
     """Validate an ID, so that it is safe in a Backend API URL.
 

@@ -16,7 +16,7 @@ MAX_EXAMPLES = 200
 class ReconciliationQuerySet(models.QuerySet["Reconciliation"]):
     def repairing(self) -> "ReconciliationQuerySet":
         """Return runs that compared many users and were not dry runs."""
-        return self.filter(dry_run=False).exclude(kind=Reconciliation.Kind.USER)
+        return self.filter(dry_run=False, kind__in=[Reconciliation.Kind.FULL, Reconciliation.Kind.RECENT])
 
     def older_than(self, age: timedelta) -> "ReconciliationQuerySet":
         return self.filter(started_at__lt=timezone.now() - age)
@@ -29,6 +29,7 @@ class Reconciliation(models.Model):
         FULL = "full", _("All users")
         RECENT = "recent", _("Recently changed users")
         USER = "user", _("One user")
+        ORGANIZATIONS = "organizations", _("Organizations")
 
     class State(models.TextChoices):
         # A killed run keeps this state. The next full run resumes from its cursor.

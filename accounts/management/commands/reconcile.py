@@ -10,6 +10,7 @@ from accounts.clerk.api import ClerkApiError
 from accounts.clerk.fields import ClerkPayloadError
 from accounts.clerk.instance_guard import WrongInstanceError
 from accounts.models import Reconciliation
+from accounts.organizations import reconciliation as organizations
 from accounts.sync import reconciliation, unlisted
 from audit.log import Actor
 from audit.models import AuditLog
@@ -31,6 +32,9 @@ class Command(BaseCommand):
             "--full", action="store_true", help="compare all users, not only those that changed since the last run"
         )
         parser.add_argument("--user", metavar="ID", help="compare one user, by Clerk ID: user_…")
+        parser.add_argument(
+            "--organizations", action="store_true", help="compare organizations and their members instead of users"
+        )
 
         parser.add_argument(
             "--approve-deletions",
@@ -52,6 +56,9 @@ class Command(BaseCommand):
             self._approve_deletions(approve_deletions, options["deletions"], options["reason"])
             return
         try:
+            if options["organizations"]:
+                self._reconcile_organizations(dry_run=dry_run)
+                return
             run = self._reconcile(full=full, dry_run=dry_run, user=user)
         except ClerkPayloadError as error:
             raise CommandError(f"{user} cannot be compared: {error}") from None
@@ -74,6 +81,16 @@ class Command(BaseCommand):
                 bar.update(done - bar.n)
 
             return reconciliation.reconcile(full=full, dry_run=dry_run, progress=progress)
+
+    def _reconcile_organizations(self, *, dry_run: bool) -> None:
+        run = organizations.reconcile(dry_run=dry_run)
+        if run is None:
+            raise CommandError("Another run is comparing organizations. Try again later.")
+        self.stdout.write(
+            f"Organizations and memberships compared: {run.compared}. Missing here: {run.missing}, out of date here: "
+            f"{run.stale}, deleted in Clerk: {run.deleted}, repaired: {run.repaired}, not repaired: {run.still_differ}."
+        )
+        self.stdout.write(f"See report {run.pk} in the admin.")
 
     def _approve_deletions(self, pk: int, count: int | None, reason: str) -> None:
         run = Reconciliation.objects.filter(pk=pk).first()

@@ -1,0 +1,101 @@
+"""The endpoints of Clerk's Backend API for organizations.
+
+https://clerk.com/docs/reference/backend/organization/get-organization-list
+
+Call these functions outside transactions. They raise the same exceptions as `accounts.clerk.http.request`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from accounts.clerk import instance_guard
+from accounts.clerk.fields import ClerkPayloadError, KeyMissingError, parse_user_id
+from accounts.clerk.http import ClerkApiError, ClerkNotFoundError, request
+from accounts.clerk.organization_payloads import (
+    ClerkMembership,
+    ClerkOrganization,
+    ClerkOrganizationDeleted,
+    Rank,
+    list_entries,
+    parse_id,
+    parse_membership,
+    parse_organization,
+)
+
+#: Rows per page. Clerk's maximum is 500.
+PAGE_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Page[Item]:
+    """A page of a list.
+
+    Attributes:
+        unreadable: (id, error) of each entry that could not be parsed.
+        count: the number of entries on the page, including unreadable ones.
+    """
+
+    items: list[Item]
+    unreadable: list[tuple[str, str]]
+    count: int
+
+    @property
+    def is_last(self) -> bool:
+        return self.count < PAGE_SIZE
+
+
+def list_organizations(offset: int = 0) -> Page[ClerkOrganization]:
+    """Return a page of organizations in order of creation."""
+    return _fetch_page("/v1/organizations", offset, parse_organization)
+
+
+def list_memberships(offset: int = 0) -> Page[ClerkMembership]:
+    """Return a page of the instance's memberships in order of creation."""
+    return _fetch_page("/v1/organization_memberships", offset, parse_membership)
+
+
+def list_memberships_of(clerk_id: str) -> Page[ClerkMembership]:
+    """Return a user's memberships, at most `PAGE_SIZE`. The page is empty if the user does not exist."""
+    try:
+        return _fetch_page(f"/v1/users/{parse_user_id(clerk_id)}/organization_memberships", 0, parse_membership)
+    except ClerkNotFoundError:
+        instance_guard.verify_secret_key()
+        return Page([], [], 0)
+
+
+def get_organization(organization_id: str) -> ClerkOrganization | ClerkOrganizationDeleted:
+    """Return an organization's current data in Clerk, or a deletion if Clerk has no organization with this ID."""
+    now = datetime.now(UTC)
+    try:
+        found = request("GET", f"/v1/organizations/{parse_id(organization_id, 'org', 'organization_id')}")
+    except ClerkNotFoundError:
+        # With another instance's key, Clerk returns 404 for all our organizations.
+        instance_guard.verify_secret_key()
+        return ClerkOrganizationDeleted(organization_id, now)
+    try:
+        return parse_organization(found, rank=Rank.FETCHED, occurred_at=now)
+    except ClerkPayloadError as error:
+        raise ClerkApiError(f"Clerk's response for {organization_id} cannot be parsed: {error}") from error
+
+
+def _fetch_page[Item](path: str, offset: int, parse: Callable[..., Item]) -> Page[Item]:
+    now = datetime.now(UTC)
+    query = {"limit": str(PAGE_SIZE), "offset": str(offset), "order_by": "+created_at"}
+    found = request("GET", path, query=query)
+    try:
+        entries = list_entries(found, path)
+    except (ClerkPayloadError, KeyMissingError):
+        raise ClerkApiError(f"Clerk's response to GET {path} has no list of data.") from None
+    page = Page[Item]([], [], len(entries))
+    for entry in entries:
+        try:
+            page.items.append(parse(entry, rank=Rank.FETCHED, occurred_at=now))
+        except ClerkPayloadError as error:
+            page.unreadable.append((_id_of(entry), str(error)))
+    return page
+
+
+def _id_of(entry: Any) -> str:
+    return str(entry.get("id")) if isinstance(entry, dict) else repr(entry)[:50]

@@ -1,0 +1,188 @@
+"""Find and repair differences between the organizations here and in Clerk, which missed webhooks cause.
+
+A run reads Clerk's lists of organizations and memberships, and applies what differs in the same way as events. Rows that are
+missing from the lists are deleted only after Clerk has confirmed each of them.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from itertools import batched
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.clerk import instance_guard, organization_api
+from accounts.clerk.http import ClerkApiError
+from accounts.clerk.organization_api import Page
+from accounts.clerk.organization_payloads import (
+    ClerkMembership,
+    ClerkMembershipDeleted,
+    ClerkOrganization,
+    ClerkOrganizationDeleted,
+    OrganizationPayload,
+)
+from accounts.models import Organization, OrganizationMembership, Reconciliation
+from accounts.organizations.apply import apply_payloads
+from audit.log import Actor
+from audit.models import AuditLog
+from core.db.locks import try_lock
+
+log = logging.getLogger(__name__)
+
+Kind, State, DifferenceKind = Reconciliation.Kind, Reconciliation.State, Reconciliation.DifferenceKind
+ORIGIN = Actor(AuditLog.Source.RECONCILIATION)
+#: Rows to repeat on the next page, because each deletion moves the following rows up by one.
+OVERLAP = 50
+#: Payloads per transaction. Their webhooks wait until it ends.
+GROUP_SIZE = 100
+#: More rows than this, and more than 5 %, are not deleted, because the lists may be incomplete.
+MAX_DELETIONS = 10
+#: An advisory lock that prevents concurrent runs. The number is arbitrary but must be unique.
+LOCK = 0x6F726773
+
+
+def reconcile(*, dry_run: bool = False) -> Reconciliation | None:
+    """Compare all organizations and memberships, and repair differences unless `dry_run`.
+
+    Returns:
+        The report, or None if another run is comparing organizations.
+
+    Raises:
+        ClerkApiError: a list could not be read completely. Completed repairs are kept, nothing is deleted, and the error
+            is stored in the report.
+    """
+    with try_lock(LOCK) as is_held:
+        if not is_held:
+            return None
+        run = Reconciliation.objects.create(kind=Kind.ORGANIZATIONS, dry_run=dry_run)
+        try:
+            instance_guard.verify_secret_key()
+            _compare_all(run)
+        except ClerkApiError as error:
+            _finish(run, State.FAILED, str(error))
+            raise
+        _finish(run, State.FINISHED)
+    return run
+
+
+def _compare_all(run: Reconciliation) -> None:
+    started_at = run.started_at
+    organization_ids = _read(run, organization_api.list_organizations, _compare_organizations)
+    membership_ids = _read(run, organization_api.list_memberships, _compare_memberships)
+    organizations = Organization.objects.live().filter(created_at__lt=started_at)
+    missing = set(organizations.values_list("clerk_id", flat=True)) - organization_ids
+    if _are_few(run, missing, len(organization_ids)):
+        _repair(run, _confirmed_organizations(missing), DifferenceKind.DELETED)
+    memberships = OrganizationMembership.objects.live().filter(created_at__lt=started_at)
+    unlisted = memberships.exclude(clerk_id__in=membership_ids).select_related("organization")
+    if _are_few(run, unlisted, len(membership_ids)):
+        _repair(run, _confirmed_memberships(unlisted), DifferenceKind.DELETED)
+
+
+def _read[Item: ClerkOrganization | ClerkMembership](
+    run: Reconciliation,
+    fetch: Callable[[int], Page[Item]],
+    compare: Callable[[Reconciliation, Sequence[Item]], set[str]],
+) -> set[str]:
+    """Compare every page of a list, and return the IDs of all its entries."""
+    ids, offset = set[str](), 0
+    while True:
+        page = fetch(offset)
+        for clerk_id, reason in page.unreadable:
+            run.unreadable += clerk_id not in ids
+            ids.add(clerk_id)
+            run.add_example({"clerk_id": clerk_id, "kind": DifferenceKind.UNREADABLE, "fields": [], "reason": reason})
+        before = len(ids)
+        ids |= compare(run, page.items)
+        run.compared += len(ids) - before
+        run.save()
+        if page.is_last:
+            return ids
+        offset += organization_api.PAGE_SIZE - OVERLAP
+
+
+def _compare_organizations(run: Reconciliation, listed: Sequence[ClerkOrganization]) -> set[str]:
+    ids = {payload.organization_id for payload in listed}
+    known = {row.clerk_id: row for row in Organization.objects.filter(clerk_id__in=ids)}
+    missing = [payload for payload in listed if _is_missing(known.get(payload.organization_id))]
+    _repair(run, missing, DifferenceKind.MISSING)
+    present = [(payload, known[payload.organization_id]) for payload in listed if payload not in missing]
+    _repair(run, [p for p, row in present if not row.deleted_at and _differs(p, row)], DifferenceKind.STALE)
+    return ids
+
+
+def _compare_memberships(run: Reconciliation, listed: Sequence[ClerkMembership]) -> set[str]:
+    ids = {payload.membership_id for payload in listed}
+    known = {row.clerk_id: row for row in OrganizationMembership.objects.filter(clerk_id__in=ids)}
+    missing = [payload for payload in listed if _is_missing(known.get(payload.membership_id))]
+    _repair(run, missing, DifferenceKind.MISSING)
+    present = [(payload, known[payload.membership_id]) for payload in listed if payload not in missing]
+    _repair(run, [p for p, row in present if not row.deleted_at and p.role != row.role], DifferenceKind.STALE)
+    return ids
+
+
+def _is_missing(row: Organization | OrganizationMembership | None) -> bool:
+    return row is None or not (row.clerk_version or row.deleted_at)
+
+
+def _differs(payload: ClerkOrganization, row: Organization) -> bool:
+    return (payload.name, payload.slug, payload.image_url) != (row.name, row.slug, row.image_url)
+
+
+def _are_few(run: Reconciliation, missing: Iterable[object], listed: int) -> bool:
+    """Return whether missing rows may be deleted. If there are suspiciously many, report that they are kept."""
+    count = len(list(missing))
+    if count <= max(MAX_DELETIONS, listed // 20):
+        return True
+    run.unrepaired += count
+    reason = f"{count} rows are missing from Clerk's list. None was deleted, because this is an unusually large number."
+    run.add_example({"clerk_id": "", "kind": "unrepaired", "fields": [], "reason": reason})
+    log.error("Reconciliation of organizations: %s Check CLERK_SECRET_KEY.", reason)
+    return False
+
+
+def _confirmed_organizations(missing: Iterable[str]) -> list[ClerkOrganizationDeleted]:
+    """Return deletions of the organizations that Clerk confirms no longer exist."""
+    answers = [organization_api.get_organization(clerk_id) for clerk_id in sorted(missing)]
+    return [answer for answer in answers if isinstance(answer, ClerkOrganizationDeleted)]
+
+
+def _confirmed_memberships(rows: Iterable[OrganizationMembership]) -> list[ClerkMembershipDeleted]:
+    """Return deletions of the memberships that are missing from the current list of their user's memberships."""
+    rows = list(rows)
+    current: dict[str, set[str]] = {}
+    for clerk_id in sorted({_user_id(row) for row in rows}):
+        page = organization_api.list_memberships_of(clerk_id)
+        current[clerk_id] = {payload.membership_id for payload in page.items} | {key for key, _ in page.unreadable}
+    now = timezone.now()
+    return [
+        ClerkMembershipDeleted(_user_id(row), row.clerk_id, row.organization.clerk_id, now)
+        for row in rows
+        if row.clerk_id not in current[_user_id(row)]
+    ]
+
+
+def _user_id(row: OrganizationMembership) -> str:
+    return str(row.user_id)
+
+
+def _repair(run: Reconciliation, payloads: Sequence[OrganizationPayload], kind: Reconciliation.DifferenceKind) -> None:
+    """Record the differences, and apply the payloads from Clerk unless this is a dry run."""
+    for payload in payloads:
+        setattr(run, kind, getattr(run, kind) + 1)
+        run.add_example({"clerk_id": _object_id(payload), "kind": kind, "fields": [], "since": None})
+    for group in batched(payloads if not run.dry_run else (), GROUP_SIZE):
+        with transaction.atomic():
+            apply_payloads([(payload, ORIGIN) for payload in group])
+        run.repaired += len(group)
+
+
+def _object_id(payload: OrganizationPayload) -> str:
+    if isinstance(payload, ClerkMembership | ClerkMembershipDeleted):
+        return payload.membership_id
+    return str(payload.organization_id)
+
+
+def _finish(run: Reconciliation, state: Reconciliation.State, error: str = "") -> None:
+    run.state, run.error, run.finished_at = state, error[:2000], timezone.now()
+    run.save()

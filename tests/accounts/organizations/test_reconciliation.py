@@ -1,0 +1,161 @@
+"""Reconciliation of organizations with the running Clerk stand-in, which drops all webhooks."""
+
+from io import StringIO
+from typing import Any
+
+import httpx
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from accounts import tasks
+from accounts.clerk import organization_api
+from accounts.clerk.http import ClerkApiError
+from accounts.models import Organization, OrganizationMembership, Reconciliation
+from accounts.organizations import reconciliation
+from audit.models import AuditLog
+from tests.accounts.organizations import test_apply
+from tests.accounts.organizations.test_apply import live_members
+from tests.helpers.clerk import FakeClerk
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import UserFactory
+from tests.helpers.organizations import SampleMembership, SampleOrganization
+from tests.local.clerk.standin import INSTANCE_ID, StandIn
+from tests.local.clerk.test_organizations import call
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def no_organizations(clerk: StandIn) -> None:
+    for organization in call(clerk, "GET", "/v1/organizations?limit=500")["data"]:
+        call(clerk, "DELETE", f"/v1/organizations/{organization['id']}")
+
+
+@pytest.fixture
+def olive(clerk: StandIn) -> dict[str, Any]:
+    return clerk.create(first_name="Olive", email="olive.drift@example.com")
+
+
+@pytest.fixture
+def harbor(clerk: StandIn, olive: dict[str, Any]) -> dict[str, Any]:
+    return call(clerk, "POST", "/v1/organizations", {"name": "Harbor", "created_by": olive["id"]})
+
+
+def receive(event: dict[str, Any]) -> None:
+    """Receive an event from the stand-in's instance."""
+    assert test_apply.receive(event | {"instance_id": INSTANCE_ID}) == ["processed"]
+
+
+def reconcile(**options: Any) -> Reconciliation:
+    run = reconciliation.reconcile(**options)
+    assert run
+    return run
+
+
+def test_missed_events_are_caught_up(clerk: StandIn, olive: dict[str, Any], harbor: dict[str, Any]) -> None:
+    run = reconcile()
+    assert (run.state, run.missing, run.repaired, run.compared) == ("finished", 2, 2, 2)
+    assert live_members() == {("Harbor", olive["id"], "org:admin")}
+    assert set(AuditLog.objects.values_list("source", flat=True)) == {"reconciliation"}
+    path = f"/v1/organizations/{harbor['id']}"
+    call(clerk, "PATCH", path, {"name": "Harbour"})
+    call(clerk, "PATCH", f"{path}/memberships/{olive['id']}", {"role": "org:member"})
+    run = reconcile()
+    assert (run.stale, run.repaired) == (2, 2)
+    assert live_members() == {("Harbour", olive["id"], "org:member")}
+    call(clerk, "DELETE", f"{path}/memberships/{olive['id']}")
+    run = reconcile()
+    assert (run.deleted, run.repaired) == (1, 1)
+    assert OrganizationMembership.objects.get().deleted_at
+    call(clerk, "DELETE", path)
+    reconcile()
+    assert Organization.objects.get().deleted_at
+
+
+def test_second_run_changes_nothing(harbor: dict[str, Any]) -> None:
+    reconcile()
+    rows = AuditLog.objects.count()
+    run = reconcile()
+    assert (run.differed, run.repaired, AuditLog.objects.count()) == (0, 0, rows)
+
+
+def test_dry_run_changes_nothing(harbor: dict[str, Any]) -> None:
+    run = reconcile(dry_run=True)
+    assert (run.missing, run.repaired) == (2, 0)
+    assert not Organization.objects.exists()
+
+
+def test_every_page_is_read(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(organization_api, "PAGE_SIZE", 3)
+    monkeypatch.setattr(reconciliation, "OVERLAP", 1)
+    ids = {call(clerk, "POST", "/v1/organizations", {"name": f"No {number}"})["id"] for number in range(8)}
+    run = reconcile()
+    assert (run.missing, run.compared) == (8, 8)
+    assert set(Organization.objects.values_list("clerk_id", flat=True)) == ids
+
+
+def test_unusually_many_deletions_are_skipped(clerk: StandIn) -> None:
+    for _ in range(11):
+        receive(SampleOrganization(slug=None).event("created"))
+    run = reconcile()
+    assert (run.deleted, run.unrepaired) == (0, 11)
+    assert Organization.objects.live().count() == 11
+    assert "unusually large number" in run.examples[0]["reason"]
+
+
+def test_membership_of_a_user_unknown_to_clerk_is_deleted(olive: dict[str, Any], harbor: dict[str, Any]) -> None:
+    organization = SampleOrganization(clerk_id=harbor["id"])
+    receive(SampleMembership(organization, str(UserFactory.create().clerk_id)).event("created"))
+    assert reconcile().deleted == 1
+    assert live_members() == {("Harbor", olive["id"], "org:admin")}
+
+
+def test_unreadable_entries_are_kept_and_reported(fake: FakeClerk) -> None:
+    receive(SampleOrganization(clerk_id="org_odd").event("created"))
+    page = {"data": [SampleOrganization(clerk_id="org_odd").data() | {"name": 7}, None], "total_count": 2}
+    empty = {"data": [], "total_count": 0}
+    fake.respond_with(httpx.Response(200, json=page), httpx.Response(200, json=empty))
+    run = reconcile()
+    assert (run.unreadable, run.deleted) == (2, 0)
+    assert run.examples[0]["reason"] == "data.name is not a string."
+    assert Organization.objects.live().exists()
+
+
+@pytest.mark.parametrize("response", (httpx.Response(200, json=[]), httpx.Response(200, json={"data": None})))
+def test_unexpected_response_ends_the_run_without_deletions(fake: FakeClerk, response: httpx.Response) -> None:
+    receive(SampleOrganization().event("created"))
+    fake.respond_with(response)
+    with pytest.raises(ClerkApiError, match="has no list of data"):
+        reconcile()
+    assert Reconciliation.objects.get().state == "failed"
+    assert Organization.objects.live().exists()
+
+
+def test_site_without_organizations_sends_no_request(fake: FakeClerk) -> None:
+    tasks.reconcile_organizations(0)
+    assert fake.requests == []
+    assert not Reconciliation.objects.exists()
+
+
+def test_job_stores_an_error_in_the_report(fake: FakeClerk) -> None:
+    receive(SampleOrganization().event("created"))
+    tasks.reconcile_organizations(0)
+    assert Reconciliation.objects.get().state == "failed"
+
+
+def test_report_of_users_is_not_affected(harbor: dict[str, Any]) -> None:
+    """The match rate, the alerts and the next comparison of users use only reports about users."""
+    reconcile()
+    assert not Reconciliation.objects.repairing().exists()
+
+
+def test_command_and_admin_show_the_report(harbor: dict[str, Any]) -> None:
+    output = StringIO()
+    call_command("reconcile", "--organizations", stdout=output)
+    assert "Organizations and memberships compared: 2. Missing here: 2" in output.getvalue()
+    run = Reconciliation.objects.get()
+    browser: Client = signed_in(UserFactory.create(admin=True))
+    page = browser.get(f"/admin/accounts/reconciliation/{run.pk}/change/")
+    assert page.status_code == 200
+    assert harbor["id"] in page.content.decode()
