@@ -1,6 +1,7 @@
 """Parse the sessions in Clerk's webhook events into typed values."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,12 +18,17 @@ class ClerkSessionStarted:
 
     Attributes:
         impersonator: the Clerk ID of the administrator who signed in as the user.
+        browser_name, device_type, place: what Clerk knows about the user's device, or "". Clerk documents neither the
+            possible values nor whether a new session has them. `place` is a city and a country.
     """
 
     clerk_id: str
     session_id: str
     started_at: datetime
     impersonator: str | None
+    browser_name: str = ""
+    device_type: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,16 @@ def session_started(data: object, occurred_at: datetime) -> ClerkSessionStarted:
     clerk_id, session_id, session = _session(data)
     actor = session.get("actor")
     impersonator = clean_line(actor.get("sub"), limit=64) if isinstance(actor, dict) else ""
-    return ClerkSessionStarted(clerk_id, session_id, occurred_at, impersonator or None)
+    activity = session.get("latest_activity")
+    read = _text_reader(activity if isinstance(activity, dict) else {})
+    place = ", ".join(filter(None, (read("city"), read("country"))))
+    device = {"browser_name": read("browser_name"), "device_type": read("device_type"), "place": place}
+    return ClerkSessionStarted(clerk_id, session_id, occurred_at, impersonator or None, **device)
+
+
+def _text_reader(values: dict[str, Any]) -> Callable[[str], str]:
+    """Return a function that reads a short text, or "" if the value has another type."""
+    return lambda key: clean_line(values.get(key), limit=64)
 
 
 def session_ended(data: object, occurred_at: datetime) -> ClerkSessionEnded:

@@ -1,7 +1,7 @@
 """The emails about accounts: roles, sign-ins, data exports and deletion."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.urls import reverse
@@ -34,6 +34,15 @@ def notify_role_change(user: User, *, added: Sequence[str], removed: Sequence[st
     kind = ADMIN_ROLE_CHANGED if is_admin_change else ROLES_CHANGED
     cause = f"{_event_of(actor)} {' '.join([*(f'+{role}' for role in added), *(f'-{role}' for role in removed)])}"
     send.notify_later(user, kind.key, cause, added=list(added), removed=list(removed))
+
+
+def notify_new_device(user: User, *, session_id: str, signed_in_at: datetime, **facts: str) -> None:
+    """Notify a user who signed in with a browser and operating system that were not used before.
+
+    Args:
+        facts: the device, the IP address and the place.
+    """
+    send.notify_later(user, NEW_DEVICE.key, session_id, signed_in_at=signed_in_at.isoformat(), **facts)
 
 
 def notify_export(export: DataExport) -> None:
@@ -99,6 +108,27 @@ def _build_admin_role_changed(notification: Notification) -> Content:
     )
 
 
+def _build_new_device(notification: Notification) -> Content:
+    facts = notification.facts
+    signed_in_at = parse_datetime(str(facts.get("signed_in_at", "")))
+    labels = {"device": gettext("Device"), "ip_address": gettext("IP address"), "place": gettext("Place")}
+    shown = [(label, str(facts[name])) for name, label in labels.items() if facts.get(name)]
+    if signed_in_at:
+        shown.append((gettext("Time"), f"{date_format(signed_in_at.astimezone(UTC), 'DATETIME_FORMAT')} UTC"))
+    title = gettext("New sign-in to your account")
+    return Content(
+        subject=title,
+        heading=title,
+        paragraphs=[gettext("Someone signed in to your account with a device that was not used before.")],
+        facts=shown,
+        notes=[
+            gettext("If this was you, you need to do nothing. If not, sign the device out and change your password.")
+        ],
+        button=Link(gettext("Check your devices"), _url("accounts:security")),
+        links=[Link(gettext("Contact us"), _url("accounts:legal", "contact"))],
+    )
+
+
 def _build_export_ready(notification: Notification) -> Content:
     export = DataExport.objects.filter(pk=notification.cause.removeprefix("export:")).defer("archive").first()
     if export is None or not export.is_ready:
@@ -158,6 +188,13 @@ ADMIN_ROLE_CHANGED = Kind(
     _build_admin_role_changed,
     why_required=_("You cannot turn this email off, because admins can see other people’s data."),
 )
+NEW_DEVICE = Kind(
+    "new_device",
+    _("Sign-ins from new devices"),
+    _("When someone signs in to your account with a device that was not used before."),
+    _build_new_device,
+    why_required=_("You cannot turn this email off, because it shows you if another person uses your account."),
+)
 EXPORT_READY = Kind(
     "export_ready",
     _("Copies of your data"),
@@ -180,4 +217,4 @@ DELETED = Kind(
     why_required=_("You cannot turn this email off, because a deletion cannot be undone."),
     for_deleted_users=True,
 )
-KINDS = (ROLES_CHANGED, ADMIN_ROLE_CHANGED, EXPORT_READY, DELETION_REQUESTED, DELETED)
+KINDS = (ROLES_CHANGED, NEW_DEVICE, ADMIN_ROLE_CHANGED, EXPORT_READY, DELETION_REQUESTED, DELETED)
