@@ -169,6 +169,23 @@ def organization_invitation(invitation: OrganizationInvitation) -> dict[str, Any
     }
 
 
+def session_activity(session: Session, actor: Actor) -> dict[str, Any]:
+    """Return the device of a session. Browsers other than the four most common ones have no name."""
+    names = {"Edg/": "Edge", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+    is_mobile = "Mobile" in actor.user_agent
+    return {
+        "object": "session_activity",
+        "id": f"activity_{session.id.removeprefix('sess_')}",
+        "device_type": "mobile" if is_mobile else "desktop",
+        "is_mobile": is_mobile,
+        "browser_name": next((name for word, name in names.items() if word in actor.user_agent), None),
+        "browser_version": None,
+        "ip_address": actor.client_ip,
+        "city": None,
+        "country": None,
+    }
+
+
 def mail(mail: Mail, actor: Actor) -> dict[str, Any]:
     """Return an email in the format of `email.created`, which contains the code."""
     requested_at = f"{mail.created_at:%d %B %Y, %H:%M} UTC"

@@ -21,7 +21,7 @@ def publish(
     Args:
         data: the event's data. By default, it is `session` or `user`.
     """
-    data = data or _data(event_type, user, session)
+    data = data or _data(event_type, user, session, actor)
     publish_data(event_type, data, actor, subject_id=user.id, label=str(user))
 
 
@@ -47,9 +47,10 @@ def publish_data(event_type: str, data: dict[str, Any], actor: Actor, *, subject
     transaction.on_commit(deliveries.wake)
 
 
-def _data(event_type: str, user: User, session: Session | None) -> dict[str, Any]:
+def _data(event_type: str, user: User, session: Session | None, actor: Actor) -> dict[str, Any]:
     if session is not None:
-        return serializers.session(session) | {"user": serializers.user(user)}
+        activity = {"latest_activity": serializers.session_activity(session, actor)}
+        return serializers.session(session) | {"user": serializers.user(user)} | activity
     return serializers.deleted(user.id) if event_type == "user.deleted" else serializers.user(user)
 
 
