@@ -151,10 +151,10 @@ messages: ## Update and compile the translations in locale/; needs gettext
 	$(PRODUCTION) .venv/bin/python manage.py compilemessages --ignore=.venv
 
 requirements: ## Update requirements/*.txt to the latest versions allowed by pyproject.toml; needs uv
-	@for extra in base local otel dev; do \
-		test $$extra = base && option= || option="--extra $$extra"; \
+	@for extra in base local otel dev sbom; do \
+		case $$extra in base) option=pyproject.toml;; sbom) option="--group sbom";; *) option="--extra $$extra pyproject.toml";; esac; \
 		uv pip compile --quiet --upgrade --universal --python-version 3.12 --generate-hashes --no-header \
-			--no-emit-index-url $$option pyproject.toml -o requirements/$$extra.txt || exit 1; done
+			--no-emit-index-url $$option -o requirements/$$extra.txt || exit 1; done
 
 clean: ## Remove the virtual environment and caches, but keep the data in .data
 	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis

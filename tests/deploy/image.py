@@ -5,6 +5,7 @@
 It needs root, because it mounts the image read-only and runs its processes with the image's user.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -173,3 +174,13 @@ def _status(url: str) -> int:
 def _worker_is_alive(url: str) -> bool:
     with psycopg.connect(url) as connection:
         return bool(connection.execute("SELECT 1 FROM procrastinate_workers").fetchone())
+
+
+def test_list_of_contents_names_every_package(image: Image) -> None:
+    code = (
+        "import importlib.metadata as m; print(*sorted({f'{d.name}=={d.version}'.lower() for d in m.distributions()}))"
+    )
+    installed = image.run("python", "-c", f'"{code}"').stdout.split()
+    listed = json.loads((ROOT / "app" / "sbom.cdx.json").read_text())["components"]
+    assert sorted({f"{part['name']}=={part['version']}".lower() for part in listed}) == installed
+    assert any(name.startswith("django==") for name in installed)
