@@ -72,5 +72,6 @@ CHECKS: dict[str, Check] = {
     "media": Check(_("Image storage"), surroundings.check_media, runbook="disk_space"),
     "disk": Check(_("Free disk space"), surroundings.check_disk, every=MINUTE, runbook="disk_space"),
     "pooler": Check(_("Database connection"), state.check_pooler, in_thread=False),
+    "archiving": Check(_("Archive of the database’s log"), state.check_archiving, in_thread=False),
     "signals": Check(_("Health signals"), state.check_signals, in_thread=False, every=MINUTE, runbook=""),
 }

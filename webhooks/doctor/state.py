@@ -1,4 +1,6 @@
-"""Checks that read the database: legal texts, the circuit breaker, pushes, recent deliveries, health signals and the pooler."""
+"""Checks that read the database: legal texts, the circuit breaker, pushes, recent deliveries, health signals, the pooler and
+the archive of the write-ahead log.
+"""
 
 from datetime import timedelta
 
@@ -117,6 +119,26 @@ def check_pooler() -> Finding:
     if mode:
         return Finding(note="The connection is direct. Leave DATABASE_POOLER blank to use prepared statements.")
     return Finding(note="The connection is direct.")
+
+
+def check_archiving() -> Finding:
+    """Check that the last attempt to archive a segment of the write-ahead log succeeded.
+
+    https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ARCHIVER-VIEW
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('archive_mode'), last_archived_time, last_failed_time FROM pg_stat_archiver"
+        )
+        mode, archived_at, failed_at = cursor.fetchone()
+    if mode == "off":
+        return skipped("archive_mode is off, so a backup can be restored only to the moment at which it was made.")
+    if failed_at and (archived_at is None or failed_at > archived_at):
+        text = f"PostgreSQL has failed to archive its log since {failed_at:%d %B %Y %H:%M} UTC, so backups are incomplete and the log fills its disk."
+        return Finding(text, "Run `pgbackrest check` on the database's host, and fix the error that it prints.")
+    return Finding(
+        note="The latest segment of PostgreSQL's log was archived." if archived_at else "No segment is complete yet."
+    )
 
 
 def check_signals() -> Finding:

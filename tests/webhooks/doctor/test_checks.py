@@ -1,7 +1,9 @@
 """Each diagnostic check detects its problem."""
 
+import shutil
 import socket
 import ssl
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import psycopg
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -23,7 +26,10 @@ from pytest_django import Settings
 
 from accounts.clerk import diagnostics
 from accounts.clerk.diagnostics import Finding
+from local.stack import server_user
+from local.stack.postgres import EmbeddedPostgres
 from tests.helpers.servers.pgbouncer import pgbouncer
+from tests.helpers.servers.processes import wait_until
 from tests.helpers.webhooks import WebhookClient, person
 from webhooks.doctor import runner, state, surroundings
 from webhooks.doctor.catalogue import CHECKS
@@ -202,6 +208,29 @@ class TestDeliveryClock:
         webhook.created(person())
         WebhookEvent.objects.update(received_at=timezone.now() - timedelta(hours=2))
         assert state.check_delivery_clock().is_skipped
+
+
+def test_failed_archiving_is_reported_until_the_next_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(prefix="archiving-") as name:
+        folder, archive = Path(name), Path(name, "archive")
+        folder.chmod(0o755)
+        server = EmbeddedPostgres(folder, archive_mode="on", archive_command=f"cp %p {archive}/%f")
+        with server, psycopg.connect(server.url, autocommit=True) as session:
+            monkeypatch.setattr(state, "connection", session)
+            assert state.check_archiving().note == "No segment is complete yet."
+            session.execute("SELECT pg_switch_wal()")
+            wait_until(lambda: state.check_archiving().problem, "the failure was not noticed")
+            assert "has failed to archive its log since" in state.check_archiving().problem
+            archive.mkdir()
+            shutil.chown(archive, server_user.server_uid())
+            session.execute("SELECT pg_reload_conf()")
+            wait_until(lambda: not state.check_archiving().problem, "the success was not noticed", timeout_s=90)
+            assert state.check_archiving().note == "The latest segment of PostgreSQL's log was archived."
+
+
+@pytest.mark.django_db
+def test_check_of_the_archive_is_skipped_without_an_archive() -> None:
+    assert state.check_archiving().is_skipped
 
 
 @pytest.mark.django_db(transaction=True)

@@ -213,7 +213,7 @@ class TestDiagnostics:
     @pytest.fixture(autouse=True)
     def after(self, admin: Client, step: ReadStep) -> Iterator[None]:
         yield
-        run = step("diagnostics", 8)
+        run = step("diagnostics", 9)
         assert "Run now" in run.open("Diagnostics")
         admin.post(run.url("Diagnostics"))
         assert doctor_jobs.is_run_requested()
@@ -263,6 +263,11 @@ class TestDiagnostics:
         assert "CLERK_PUBLISHABLE_KEY is not set" in step("diagnostics", 5).open("Diagnostics")
         settings.CLERK_PUBLISHABLE_KEY = usual
         self.fix("instance")
+
+    def test_log_is_not_archived(self, step: ReadStep) -> None:
+        self.fail("archiving", "PostgreSQL has failed to archive its log since yesterday.")
+        assert "failed to archive its log" in step("diagnostics", 8).open("Diagnostics")
+        self.fix("archiving")
 
     def test_host_has_an_old_version(self, step: ReadStep) -> None:
         report("web1", version="1.1")

@@ -23,6 +23,7 @@ SERIOUS = (
     "own_certificate",
     "mail",
     "media",
+    "archiving",
 )
 MINOR = ("settings", "own_endpoint", "pooler")
 #: An expiring certificate affects users soon.
