@@ -192,4 +192,4 @@ def test_values_for_clerks_dashboard_are_printed(clerk: Clerk, settings: Setting
         .partition("Subscribe to events**:")[2]
         .partition(".\n")[0]
     )
-    assert set(events.split(", ")) == set(re.findall(r"`([a-z.]+)`", documented))
+    assert set(events.split(", ")) == set(re.findall(r"`([A-Za-z.]+)`", documented))
