@@ -106,7 +106,7 @@ class TestSearchAsYouType:
     def test_empty_result_suggests_filters_to_remove(self, page: Page, site: Site) -> None:
         open_directory(page, site, "?tier=2")
         type_in(page, "zzzz")
-        expect(page.get_by_role("heading", name="No builders found")).to_be_visible()
+        expect(page.get_by_text("No builders found")).to_be_visible()
         page.get_by_role("link", name="Without “zzzz”").click()
         expect(page).to_have_url(f"{site.app}/builders/?tier=2")
         expect(cards(page).filter(has_text=OMAR)).to_be_visible()
@@ -163,7 +163,7 @@ class TestForgivingSearch:
         open_directory(page, site)
         page.get_by_label("Search builders").fill(text)
         expect(page).to_have_url(re.compile(r"\?q="))
-        expect(page.get_by_role("heading", name="No builders found")).to_be_hidden()
+        expect(page.get_by_text("No builders found")).to_be_hidden()
         expect(cards(page).first).to_be_visible()
 
     def test_corrected_search_is_explained(self, page: Page, site: Site) -> None:

@@ -18,7 +18,7 @@ EDITOR_FILES, MAX_EDITOR_BYTES = (
         *("owner.css", "owner.js", "editing.js", "editing-restore.js", "markdown-preview.js", "reorder.js"),
         *("availability-switch.js", "image-editor.css", "image-picker.js", "gallery-upload.js"),
     },
-    30_500,
+    31_000,
 )
 #: Files used only in the admin.
 ADMIN_FILES = {

@@ -15,7 +15,7 @@
     .standin input, .standin select { min-block-size: 2.75rem; padding: .5rem .75rem; border: 1px solid var(--line-control, #888);
       border-radius: 4px; background: transparent; color: inherit; font: inherit; }
     .standin option { color: #000; background: #fff; }
-    .widget:has(> .standin .standin__profile) { min-block-size: 0; }
+    .widget:has(> .standin .standin__profile) { min-block-size: 0; inline-size: min(100%, 34rem); justify-self: center; }
     .standin [role=alert]:empty { display: none; }
     .standin [role=alert] { color: var(--bad, #b00020); }
   `;

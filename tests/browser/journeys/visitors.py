@@ -70,7 +70,7 @@ def test_search_and_filter_the_directory(scenario: Scenario) -> None:
     show_more(page, scenario)
     page.get_by_label("Search builders").fill("zzzz")
     page.get_by_label("Search builders").press("Enter")
-    expect(page.get_by_role("heading", name="No builders found")).to_be_visible()
+    expect(page.get_by_text("No builders found")).to_be_visible()
     expect_no_overflow(page)
     page.get_by_role("link", name="Show all builders").click()
     expect(page).to_have_url(f"{scenario.site.app}/builders/")
