@@ -31,12 +31,14 @@ class Entry:
 
     Attributes:
         action: the label of the button that restores the version.
+        was_empty: whether a section had no content before the change.
     """
 
     pk: int
     newest: int
     summary: str
     action: str
+    was_empty: bool
     values: list[tuple[str, str]]
     by: str
     at: datetime
@@ -76,15 +78,20 @@ def _entry(version: SectionVersion, newest: int, profile: BuilderProfile, viewer
         you=gettext("you"),
     )
     values = list(_values(version, profile))
-    return Entry(version.pk, newest, _summary(version), _action(version), values, by, version.replaced_at)
+    was_empty = version.section in BUILDER_SECTIONS and not any(_replaced(version))
+    action = _action(version, was_empty=was_empty)
+    return Entry(version.pk, newest, _summary(version), action, was_empty, values, by, version.replaced_at)
 
 
-def _action(version: SectionVersion) -> str:
+def _replaced(version: SectionVersion) -> list[Any]:
+    return [version.values.get(name) for name in version.changed_fields or version.values]
+
+
+def _action(version: SectionVersion, *, was_empty: bool) -> str:
     """Return what restoring does. If there was nothing before the change, restoring removes the current content."""
     if version.section == section_history.PORTRAIT and not version.image:
         return gettext("Remove portrait")
-    replaced = [version.values.get(name) for name in version.changed_fields or version.values]
-    return gettext("Restore") if any(replaced) else gettext("Empty this section")
+    return gettext("Empty this section") if was_empty else gettext("Restore")
 
 
 def _summary(version: SectionVersion) -> str:
