@@ -38,7 +38,7 @@ class TestSideBar:
             "Events",
             "Errors",
             "Jobs",
-            "People",
+            "Users",
             "Conflicts",
             "Reconciliation",
             "Audit log",

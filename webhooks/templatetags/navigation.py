@@ -20,7 +20,7 @@ SECTIONS = {
     EVENTS: _("Events"),
     "webhooks.errorgroup": _("Errors"),
     "webhooks.job": _("Jobs"),
-    "accounts.user": _("People"),
+    "accounts.user": _("Users"),
     "accounts.identityconflict": _("Conflicts"),
     "accounts.reconciliation": _("Reconciliation"),
     "audit.auditlog": _("Audit log"),

@@ -112,8 +112,8 @@ def build_chart(now: datetime, span: str, counts: DashboardCounts) -> charts.Cha
 
 def build_timings(counts: DashboardCounts) -> list[Timing]:
     labels = {
-        EventTiming.Metric.APPLY: _("Receipt to applied"),
-        EventTiming.Metric.LAG: _("Change in Clerk to applied"),
+        EventTiming.Metric.APPLY: _("From receipt"),
+        EventTiming.Metric.LAG: _("From the change in Clerk"),
     }
     return [
         Timing(label, [hourly_counts.percentile(counts.timings[metric], fraction) for fraction in PERCENTILES])

@@ -81,7 +81,7 @@ def _has_history(rows: Sequence[Row]) -> bool:
 
 def _lag_tile(counts: DashboardCounts) -> Tile:
     p95 = hourly_counts.percentile(counts.timings[EventTiming.Metric.LAG], 0.95)
-    return Tile("lag", gettext_lazy("Clerk to applied"), seconds=p95, note=_("95 percent of events are faster"))
+    return Tile("lag", gettext_lazy("Delay from Clerk"), seconds=p95, note=_("95 percent of events are faster"))
 
 
 def describe_change(day: int, earlier: int, *, has_history: bool) -> str:
