@@ -18,7 +18,7 @@ EDITOR_FILES, MAX_EDITOR_BYTES = (
         *("owner.css", "owner.js", "editing.js", "editing-restore.js", "markdown-preview.js", "reorder.js"),
         *("availability-switch.js", "image-editor.css", "image-picker.js", "gallery-upload.js"),
     },
-    31_000,
+    31_500,
 )
 #: Files used only in the admin.
 ADMIN_FILES = {
