@@ -79,7 +79,7 @@ class BuilderProfile(Profile):
 
     TIER_MEANINGS = {
         Tier.ENTRY: _("Not reviewed yet."),
-        Tier.ESTABLISHED: _("Our team has reviewed their work, and they have completed projects."),
+        Tier.ESTABLISHED: _("Reviewed by our team, with completed projects."),
         Tier.EXPERT: _("A track record of demanding projects, reviewed in depth."),
     }
 
