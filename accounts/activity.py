@@ -39,6 +39,7 @@ FIELD_LABELS: dict[str, str | Promise] = {
     "username": _("username"),
     "image_url": _("image"),
     "banned": _("ban"),
+    "locked": _("lock"),
     "deleted_at": _("deleted"),
 }
 

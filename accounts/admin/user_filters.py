@@ -37,6 +37,7 @@ def _in_conflict(users: Users) -> Users:
 STATES: dict[str, tuple[StrOrPromise, Callable[[Users], Users]]] = {
     "active": (_("Active"), lambda users: users.filter(is_active=True)),
     "banned": (_("Banned"), lambda users: users.filter(banned=True)),
+    "locked": (_("Locked"), lambda users: users.filter(locked=True, deleted_at__isnull=True)),
     "deleted": (_("Deleted"), lambda users: users.filter(deleted_at__isnull=False)),
     "moved": (
         _("Inactive after a join"),

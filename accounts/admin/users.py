@@ -50,15 +50,17 @@ class UserAdmin(AccessPageMixin, AccessActionsMixin, NotesMixin, RolesPageMixin,
     actions = ("change_roles", "ban", "unban", "sign_out")
     fields = (
         *("name", "username", "email", "email_verified_at", "roles", "clerk_id"),
-        *("is_active", "banned", "deleted_at", "login", "is_superuser", "last_login"),
+        *("is_active", "banned", "locked", "deleted_at", "login", "is_superuser", "last_login"),
         *("clerk_roles", "roles_added", "roles_removed", "clerk_metadata", "clerk_updated_at", "created_at"),
         *("deletion_due_at", "erased_at"),
     )
 
     @admin.display(description=_("status"))
     def status(self, user: User) -> SafeString:
-        """Return every reason why the account is inactive."""
+        """Return every reason why the account is inactive, or whether an active account is locked."""
         reasons = ", ".join(str(reason.label) for reason in user.inactive_reasons)
+        if user.locked and not reasons:
+            return state_cell("attention", gettext("Locked"))
         return state_cell("neutral", reasons, "ignored") if reasons else state_cell("good", gettext("Active"))
 
     @admin.display(description=_("roles"), ordering="roles")

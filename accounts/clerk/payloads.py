@@ -56,6 +56,7 @@ class ClerkUser:
     email_verified_at: datetime | None
     image_url: str
     banned: bool
+    locked: bool
     roles: list[User.Role] | None
     other_roles: list[Any]
     metadata: dict[str, Any]
@@ -75,6 +76,7 @@ _PARSERS: dict[str, tuple[Callable[[dict[str, Any]], Any], Callable[[], Any]]] =
     "email_verified_at": (user_fields.parse_email_verified_at, NoneType),
     "image_url": (user_fields.parse_image_url, str),
     "banned": (user_fields.parse_banned, bool),
+    "locked": (user_fields.parse_locked, bool),
     "roles": (user_fields.parse_roles, NoneType),
     "other_roles": (user_fields.parse_other_roles, list),
     "metadata": (user_fields.parse_metadata, dict),

@@ -35,6 +35,7 @@ _USER_TYPES: dict[str, type] = {
     "has_image": bool,
     "image_url": str,
     "banned": bool,
+    "locked": bool,
     "public_metadata": dict,
 }
 _EMAIL_TYPES: dict[str, type] = {"id": str, "email_address": str, "verification": dict}
@@ -117,11 +118,16 @@ def parse_image_url(data: dict[str, Any]) -> str:
 
 
 def parse_banned(data: dict[str, Any]) -> bool:
-    """Return whether an administrator banned the user.
-
-    `locked` is ignored. It is a temporary lockout after too many failed sign-in attempts, and Clerk enforces it.
-    """
+    """Return whether an administrator banned the user. A banned user is also inactive here."""
     return read(data, "banned", bool)
+
+
+def parse_locked(data: dict[str, Any]) -> bool:
+    """Return whether the user is locked, by an administrator or after too many failed sign-in attempts.
+
+    Clerk enforces the lock. It prevents new sessions, and current sessions continue.
+    """
+    return read(data, "locked", bool)
 
 
 def parse_roles(data: dict[str, Any]) -> list[User.Role]:

@@ -70,6 +70,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=200, blank=True)
     image_url = models.URLField(max_length=2000, blank=True)
     banned = models.BooleanField(default=False)
+    #: A locked user cannot start new sessions in Clerk. The user stays active here.
+    locked = models.BooleanField(default=False, db_default=False)
     roles = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True)
     #: Roles from the latest payload with roles, or None if no payload has contained roles.
     clerk_roles = ArrayField(models.CharField(max_length=16, choices=Role), null=True, blank=True, editable=False)

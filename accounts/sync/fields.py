@@ -12,7 +12,7 @@ from accounts.sync.changes import Changes
 from accounts.sync.effective_roles import effective_roles
 
 #: Each changed field is written and audited.
-SYNCED_FIELDS = ("name", "username", "email", "email_verified_at", "image_url", "banned")
+SYNCED_FIELDS = ("name", "username", "email", "email_verified_at", "image_url", "banned", "locked")
 #: Changes to these fields are written, but neither audited nor sent with signals.
 UNAUDITED_FIELDS = ("clerk_created_at", "clerk_metadata")
 #: Changes to `clerk_roles` are audited as changes to `roles`.

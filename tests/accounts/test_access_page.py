@@ -1,5 +1,6 @@
 """The admin page for a user's access: bans, locks and sessions in Clerk."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,6 +50,10 @@ def act(browser: Client, user: User, **data: str) -> str:
     return response.content.decode()
 
 
+def offered(browser: Client, user: User) -> set[str]:
+    return set(re.findall(r'name="change" value="(\w+)"', browser.get(url(user)).content.decode()))
+
+
 def audit_details() -> list[dict[str, Any]]:
     rows = AuditLog.objects.filter(action="ACCESS_CHANGED").order_by("pk")
     return [row.details for row in rows if row.details is not None]
@@ -80,10 +85,14 @@ class TestWithStandIn:
 
     def test_lock_and_unlock_change_clerk(self, olive: User, browser: Client, shared_api: StandIn) -> None:
         path = f"/local/users/{olive.clerk_id}"
+        assert offered(browser, olive) == {"ban", "lock", "sign_out"}
         assert "Locked in Clerk" in act(browser, olive, change="lock")
-        assert shared_api.call("GET", path)[1]["locked"] is True
+        olive.refresh_from_db()
+        assert (shared_api.call("GET", path)[1]["locked"], olive.locked, olive.is_active) == (True, True, True)
+        assert offered(browser, olive) == {"ban", "unlock", "sign_out"}
         assert "The lock was removed" in act(browser, olive, change="unlock")
-        assert shared_api.call("GET", path)[1]["locked"] is False
+        olive.refresh_from_db()
+        assert (shared_api.call("GET", path)[1]["locked"], olive.locked) == (False, False)
 
     def test_sessions_end_here_and_a_job_ends_them_in_clerk(
         self, olive: User, browser: Client, shared_api: StandIn

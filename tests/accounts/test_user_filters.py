@@ -40,6 +40,7 @@ def test_users_are_filtered_by_state(operator: Client) -> None:
     now = timezone.now()
     UserFactory.create(name="Active")
     UserFactory.create(name="Banned", banned=True)
+    UserFactory.create(name="Locked", locked=True)
     UserFactory.create(name="Deleted", deleted=True)
     UserFactory.create(name="Moved", is_active=False)
     UserFactory.create(name="Provisional", clerk_version="")
@@ -50,7 +51,7 @@ def test_users_are_filtered_by_state(operator: Client) -> None:
     for clerk_id, age in (("user_drifted", timedelta(days=1)), ("user_old", timedelta(days=8))):
         example = {"clerk_id": clerk_id, "kind": "stale", "fields": ["name"], "since": None}
         Reconciliation.objects.create(kind="recent", started_at=now - age, examples=[example])
-    for state in ("banned", "deleted", "moved", "provisional", "drifted"):
+    for state in ("banned", "locked", "deleted", "moved", "provisional", "drifted"):
         assert listed(operator, state=state) == {state.capitalize()}
     assert listed(operator, state="conflict") == {"First", "Second"}
     assert not {"Banned", "Deleted", "Moved"} & listed(operator, state="active")

@@ -100,6 +100,7 @@ CHANGES: tuple[Any, ...] = (
         id="email removed",
     ),
     pytest.param({"banned": True}, [("USER_UPDATED", "accounts.user", {"banned": [False, True]})], id="ban"),
+    pytest.param({"locked": True}, [("USER_UPDATED", "accounts.user", {"locked": [False, True]})], id="lock"),
     pytest.param(
         {"roles": []},
         [
@@ -225,7 +226,6 @@ UNCHANGED: dict[str, Callable[[WebhookClient, SampleUser], Any]] = {
     "same version": lambda webhook, user: webhook.created(user),
     "stale": lambda webhook, user: webhook.updated(user.with_changes(-timedelta(hours=1), first_name="Old")),
     "newer and the same": lambda webhook, user: webhook.updated(user.with_changes()),
-    "locked": lambda webhook, user: webhook.updated(user.with_changes(locked=True)),
     "same role in another spelling": lambda webhook, user: webhook.updated(
         user.with_changes(roles=["builder", "WIZARD"])
     ),

@@ -93,6 +93,7 @@ KINDS: dict[str, Callable[[], list[Message]]] = {
     "role lost": lambda: user(CLIENT + BUILDER, {"roles": CLIENT}),
     "role changed": lambda: user(CLIENT, {"roles": BUILDER}),
     "roles and name changed": lambda: user(CLIENT, {"roles": BUILDER, "first_name": "Vera"}),
+    "lock": lambda: user(BUILDER, {"locked": True}),
     "ban": lambda: user(BUILDER, {"banned": True}),
     "unban": lambda: user(BUILDER, {"banned": True}, {"banned": False}),
     "deletion": lambda: user(BUILDER, is_deleted=True),

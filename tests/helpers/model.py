@@ -13,6 +13,7 @@ FIELD_KEYS = {
     "email": ("email_addresses", "primary_email_address_id"),
     "image_url": ("has_image", "image_url"),
     "active": ("banned",),
+    "locked": ("locked",),
     "roles": ("public_metadata",),
     "created": ("created_at",),
 }
@@ -30,6 +31,7 @@ class Expected:
     verified: bool = False
     image_url: str = ""
     active: bool = True
+    locked: bool = False
     roles: tuple[str, ...] = ()
     has_created_at: bool = False
 
@@ -54,6 +56,7 @@ def expected(events: list[Event]) -> Expected:
         verified=bool(email) and email["verification"]["status"] == "verified",
         image_url=newest["image_url"]["image_url"] if newest["image_url"].get("has_image") else "",
         active=not newest["active"].get("banned", False),
+        locked=newest["locked"].get("locked", False),
         roles=tuple(sorted(named[-1] if named else ["CLIENT"])),
         has_created_at="created_at" in newest["created"],
     )
@@ -71,6 +74,7 @@ def state_of(user: User) -> Expected:
         verified=user.email_verified_at is not None,
         image_url=user.image_url,
         active=user.is_active,
+        locked=user.locked,
         roles=tuple(sorted(user.roles)),
         has_created_at=user.clerk_created_at is not None,
     )

@@ -38,6 +38,7 @@ changes = st.fixed_dictionaries(
         "username": st.sampled_from(["olive", None]),
         "email": st.sampled_from(["olive@example.com", "Moved@Example.com", None]),
         "banned": st.booleans(),
+        "locked": st.booleans(),
         "roles": st.lists(st.sampled_from(ROLES), unique=True),
     },
 )

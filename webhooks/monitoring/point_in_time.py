@@ -27,6 +27,7 @@ FIELDS = {
     "email_verified_at": gettext_lazy("Email verified"),
     "image_url": gettext_lazy("Image"),
     "banned": gettext_lazy("Banned"),
+    "locked": gettext_lazy("Locked"),
     "deleted_at": gettext_lazy("Deleted"),
     "deletion_due_at": gettext_lazy("Deletion due"),
     "clerk_id": gettext_lazy("Clerk ID"),

@@ -18,7 +18,9 @@ from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
 
-SYNCED = ("name", "username", "email", "email_verified_at", "image_url", "banned", "is_active", "deleted_at")
+SYNCED = (
+    *("name", "username", "email", "email_verified_at", "image_url", "banned", "locked", "is_active", "deleted_at"),
+)
 HOUR = timedelta(hours=1)
 ADMIN, BUILDER, CLIENT = User.Role.ADMIN, User.Role.BUILDER, User.Role.CLIENT
 
@@ -46,6 +48,7 @@ def test_created_user_has_the_values_from_clerk(webhook: WebhookClient) -> None:
         "zofia@example.com",
         zofia.created_at,
         f"https://img.clerk.com/{zofia.clerk_id[5:]}",
+        False,
         False,
         True,
         None,
@@ -483,6 +486,17 @@ def test_ban_and_unban_take_effect(webhook: WebhookClient) -> None:
     assert create_known_user(zofia).roles == [BUILDER]
 
 
+def test_lock_and_its_removal_are_audited_and_leave_the_user_active(webhook: WebhookClient) -> None:
+    zofia = person()
+    webhook.created(zofia)
+    for locked in (True, False, True):
+        zofia = zofia.with_changes(locked=locked)
+        webhook.updated(zofia)
+        assert (create_known_user(zofia).locked, create_known_user(zofia).is_active) == (locked, True)
+    rows = AuditLog.objects.filter(action="USER_UPDATED").order_by("pk")
+    assert [row.details for row in rows] == [{"locked": [not locked, locked]} for locked in (True, False, True)]
+
+
 def test_new_user_can_be_banned(webhook: WebhookClient) -> None:
     zofia = person(banned=True)
     webhook.created(zofia)
@@ -494,15 +508,6 @@ def test_late_event_of_an_ended_ban_is_stale(webhook: WebhookClient) -> None:
     webhook.updated(zofia.with_changes(timedelta(seconds=2), banned=False))
     assert webhook.updated(zofia.with_changes(banned=True)) == "stale"
     assert create_known_user(zofia).is_active
-
-
-def test_locked_is_ignored(webhook: WebhookClient) -> None:
-    zofia = person()
-    webhook.created(zofia)
-    rows = AuditLog.objects.count()
-    assert webhook.updated(zofia.with_changes(locked=True)) == "processed"
-    assert (create_known_user(zofia).banned, create_known_user(zofia).is_active) == (False, True)
-    assert AuditLog.objects.count() == rows
 
 
 # --- Hostile and odd content ---

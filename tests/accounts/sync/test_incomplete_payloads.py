@@ -30,6 +30,7 @@ TYPES = {
     "has_image": bool,
     "image_url": str,
     "banned": bool,
+    "locked": bool,
     "public_metadata": dict,
     "created_at": int,
 }
@@ -52,6 +53,7 @@ def olive(**fields: Any) -> SampleUser:
         "email": "olive@example.com",
         "has_image": True,
         "banned": True,
+        "locked": True,
         "public_metadata": {"roles": ["BUILDER"], "hourlyRate": 90},
     }
     return person(**details | fields)
@@ -87,7 +89,7 @@ def test_missing_key_keeps_the_stored_value(webhook: WebhookClient, key: str) ->
 
 
 @pytest.mark.parametrize(
-    "key", ("email_addresses", "has_image", "image_url", "banned", "public_metadata", "created_at")
+    "key", ("email_addresses", "has_image", "image_url", "banned", "locked", "public_metadata", "created_at")
 )
 def test_null_in_a_field_that_is_never_null_keeps_the_stored_value(webhook: WebhookClient, key: str) -> None:
     user = olive()
@@ -207,6 +209,7 @@ changes = st.fixed_dictionaries(
         "email_verified": st.booleans(),
         "has_image": st.booleans(),
         "banned": st.booleans(),
+        "locked": st.booleans(),
         "public_metadata": st.sampled_from(
             [{}, {"roles": []}, {"roles": ["CLIENT", "ADMIN"]}, {"roles": ["CLIENT"], "companyName": "Olive Ltd"}]
         ),
