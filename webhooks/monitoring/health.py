@@ -50,6 +50,7 @@ class Health:
         recent_lags: how long after the change in Clerk each of the newest events of the last hour arrived.
         recent: counts of the events received in the current and previous hour.
         failing_types: types with at least two failed events, regardless of their age, and no success since.
+        broken_types: the same with at least five failed events.
         rejections: rejected requests, by cause.
         pending_pushes: users whose latest changes have not reached Clerk yet.
         refused_pushes: abandoned pushes that Clerk rejects.
@@ -83,6 +84,7 @@ class Health:
     recent_lags: list[timedelta]
     recent: list[TypeCount]
     failing_types: set[str]
+    broken_types: set[str]
     rejections: dict[str, Rejections]
     pending_pushes: int
     refused_pushes: int

@@ -745,6 +745,24 @@ def test_type_with_only_failures_opens_on_a_busy_site() -> None:
     assert "Every event of these types failed: session.created." in Alert.objects.get().summary
 
 
+def test_type_that_fails_since_an_upgrade_opens_although_it_worked_before() -> None:
+    for number in range(200):
+        event(
+            NOW - 20 * MINUTE - number * timedelta(seconds=5),
+            event_type="user.deleted" if number % 10 else "user.created",
+        )
+    failing = {"event_type": "user.deleted", "state": "failed", "processed_at": None, "next_attempt_at": NOW}
+    for number in range(4):
+        event(NOW - number * MINUTE, **failing)
+    assert check_alerts_at() == []
+    pk = event(NOW - 5 * MINUTE, **failing).pk
+    assert check_alerts_at() == [Rule.FAILURE_RATE]
+    assert "Every event of these types failed: user.deleted." in Alert.objects.get().summary
+    WebhookEvent.objects.filter(pk=pk).update(state="processed", processed_at=NOW, next_attempt_at=None)
+    check_alerts_at(MINUTE)
+    assert Alert.objects.get().ok_since is not None
+
+
 def test_type_that_still_fails_stays_broken_without_new_events() -> None:
     """A quiet site has no new event of the type for hours, but its failed events are still being retried."""
     event(NOW - timedelta(hours=1))

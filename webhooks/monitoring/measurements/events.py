@@ -13,6 +13,8 @@ from webhooks.monitoring.measurements.counting import count
 
 #: This many failures of one type without a later success mean that its handler is broken, even on a quiet site.
 MIN_TYPE_FAILURES = 2
+#: With this many, the handler is broken even if events of the type succeeded shortly before, for example before an upgrade.
+MANY_TYPE_FAILURES = 5
 #: Number of the newest events whose lag is compared.
 RECENT_EVENTS = 5
 #: Number of the newest failed events whose types are checked.
@@ -26,7 +28,7 @@ def read_events(now: datetime) -> dict[str, Any]:
     failed = count(events.filter(state=WebhookEvent.State.FAILED))
     return {
         "failed": failed,
-        "failing_types": _failing_types() if failed else set(),
+        **(_failing_types() if failed else {"failing_types": set(), "broken_types": set()}),
         "dead": count(events.filter(state=WebhookEvent.State.DEAD)),
         "oldest_unsettled": events.unsettled().aggregate(oldest=Min("received_at"))["oldest"],
         "last_received": newest[0][0] if newest else None,
@@ -36,13 +38,21 @@ def read_events(now: datetime) -> dict[str, Any]:
     }
 
 
-def _failing_types() -> set[str]:
-    """Return the types without a success since their second newest failed event. Reads a few rows per type."""
+def _failing_types() -> dict[str, set[str]]:
+    """Return the types with a few, and with many failed events and no success since. Reads a few rows per type."""
     failed = WebhookEvent.objects.filter(state=WebhookEvent.State.FAILED).order_by("-received_at")
     times: dict[str, list[datetime]] = {}
     for event_type, received_at in failed.values_list("event_type", "received_at")[:MAX_CHECKED]:
         times.setdefault(event_type, []).append(received_at)
-    since = {name: found[MIN_TYPE_FAILURES - 1] for name, found in times.items() if len(found) >= MIN_TYPE_FAILURES}
+    return {
+        "failing_types": _without_success(times, MIN_TYPE_FAILURES),
+        "broken_types": _without_success(times, MANY_TYPE_FAILURES),
+    }
+
+
+def _without_success(failed_at: dict[str, list[datetime]], failures: int) -> set[str]:
+    """Return the types without a success since this many failed events. The times of each type are newest first."""
+    since = {name: times[failures - 1] for name, times in failed_at.items() if len(times) >= failures}
     settled = (
         WebhookEvent.objects.filter(state__in=WebhookEvent.SETTLED).order_by().values_list("event_type", flat=True)
     )

@@ -43,13 +43,13 @@ def failure_rate(health: Health) -> Signal:
 
 
 def _failing_types(health: Health) -> list[str]:
-    """Return the failing types without a success in the current and previous hour.
+    """Return the failing types without a success in the current and previous hour, or with many failures since.
 
     Dead events do not count as failures, because they open another alert. Failed events count regardless of their age,
     because the handler is still broken although no new event of the type has arrived.
     """
     working = {row.event_type for row in health.recent if row.state in WebhookEvent.SETTLED}
-    return sorted(health.failing_types - working)
+    return sorted(health.failing_types - working | health.broken_types)
 
 
 def dead_events(health: Health) -> Signal:
