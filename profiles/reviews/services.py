@@ -11,12 +11,13 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from accounts.models import User
 from audit import log
-from audit.log import Actor
+from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from core.interface_languages import english
 from profiles.lifecycle import lock_profile
@@ -185,6 +186,16 @@ def open_file(review: ReviewRequest, file_id: int, *, actor: Actor) -> ReviewFil
     return file
 
 
+@transaction.atomic
+def open_own_file(profile: BuilderProfile, review_id: int, file_id: int, *, actor: Actor) -> ReviewFile | None:
+    """Return a file of the builder's request, or None if it does not exist. Record it if an admin impersonates the builder."""
+    files = ReviewFile.objects.filter(review__builder=profile, review=review_id, pk=file_id)
+    file = files.select_related("review__builder__user").first()
+    if file and actor.impersonator:
+        _record(AuditLog.Action.REVIEW_FILE_OPENED, file.review, actor, file=file.pk)
+    return file
+
+
 def erase_evidence(review_ids: Collection[int]) -> None:
     """Erase the text, links and files of requests. The decisions are kept."""
     ReviewFile.objects.filter(review__in=review_ids).delete()
@@ -193,8 +204,14 @@ def erase_evidence(review_ids: Collection[int]) -> None:
 
 @transaction.atomic
 def erase_expired_evidence() -> int:
-    """Erase the evidence of requests that were closed more than REVIEW_EVIDENCE_DAYS ago. Return their number."""
+    """Erase the evidence of requests that were closed more than REVIEW_EVIDENCE_DAYS ago. Return their number.
+
+    Open requests of builders who left that long ago are withdrawn, so that their evidence is also erased.
+    """
     before = timezone.now() - timedelta(days=settings.REVIEW_EVIDENCE_DAYS)
+    has_left = Q(builder__archived_at__lt=before) | Q(builder__deleted_at__lt=before)
+    for review in ReviewRequest.objects.filter(has_left, state=State.OPEN).order_by("pk")[:BATCH]:
+        withdraw(review, actor=SYSTEM)
     due = ReviewRequest.objects.filter(closed_at__lt=before, evidence_erased_at=None)
     found = list(due.order_by("closed_at").values_list("pk", flat=True)[:BATCH])
     erase_evidence(found)

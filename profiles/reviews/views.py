@@ -88,7 +88,7 @@ class ReviewFileView(ReviewsMixin):
     http_method_names = ["get", "head"]
 
     def get(self, request: AuthenticatedRequest, slug: str, pk: int, file_pk: int) -> HttpResponse:
-        file = ReviewFile.objects.filter(review__in=self.get_reviews(), review=pk, pk=file_pk).first()
+        file = reviews.open_own_file(self.profile, pk, file_pk, actor=self.actor)
         if file is None:
             raise Http404
         return download(file)

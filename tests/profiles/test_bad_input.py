@@ -15,7 +15,7 @@ from django.test import Client
 
 from accounts.models import User
 from profiles.editing.versions import version_of
-from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, Project, ProjectImage
+from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, Project, ProjectImage, ReviewRequest
 from profiles.portfolio.gallery import IMAGE_FIELDS
 from profiles.portfolio.services import PROJECT_FIELDS
 from tests.helpers.clients import signed_in
@@ -85,6 +85,7 @@ LINK_FIELDS, NUMBER_FIELDS = (
     {"links", "url", "bio"},
     {
         *("hourly_rate", "completed_projects", "days_per_week", "min_project", "years_experience"),
+        "checked_projects",
     },
 )
 #: A selection for choice fields, and for fields that another form tests with all values.
@@ -175,7 +176,19 @@ FORMS = (
         PAGE_URL + "portfolio/{project}/images/{image}/", filled={"alt": "A map"}, texts=("alt",), hidden=("version",)
     ),
     Form(PAGE_URL + "contact/", "vera", {"subject": "Hello", "body": "A map."}, texts=("subject", "body")),
-    Form(PAGE_URL + "verify/", "adam", {"tier": "1"}, texts=("evidence",), choices=("tier",)),
+    Form(
+        PAGE_URL + "verify/",
+        "adam",
+        {"tier": "1"},
+        texts=("evidence", "checked_projects"),
+        choices=("tier", "checked_items"),
+    ),
+    Form(
+        PAGE_URL + "reviews/",
+        filled={"subject": "tier-2", "text": "Two shops."},
+        texts=("text", "links"),
+        choices=("subject",),
+    ),
     Form(PAGE_URL + "badges/", "adam", {"kind": "code", "evidence": "Read."}, texts=("evidence",), choices=("kind",)),
     Form(PAGE_URL + "badges/code/", "adam", texts=("reason",)),
     Form(PAGE_URL + "record/", "adam", {"completed_projects": "1"}, texts=("completed_projects",)),
@@ -198,6 +211,8 @@ FORMS = (
     Form("/clients/{client}/edit/", "adam", texts=("company_name", "industry", "project_preferences"), is_covered=True),
     Form("/account/roles/", filled={"builder": "on", "client": "on"}, hidden=("builder",)),
 )
+#: Models of which each submission adds a row.
+REPEATED: tuple[Any, ...] = (Badge, ContactMessage, ReviewRequest)
 FIELDS = [(form, name) for form in FORMS for name in (*form.texts, *form.choices, *form.hidden)]
 
 
@@ -252,7 +267,7 @@ def strings_in(value: Any) -> Iterator[str]:
 
 def stored_texts() -> list[str]:
     """Return all stored user text."""
-    models: tuple[Any, ...] = (BuilderProfile, ClientProfile, Project, ProjectImage, Badge, ContactMessage)
+    models: tuple[Any, ...] = (BuilderProfile, ClientProfile, Project, ProjectImage, *REPEATED)
     rows = [row for model in models for row in model._default_manager.defer(None).values()]
     return [text for row in rows for name, value in row.items() if name != "search" for text in strings_in(value)]
 
@@ -301,7 +316,7 @@ def test_hostile_values_are_rejected_or_cleaned(people: People, form: Form, name
         people.page.refresh_from_db()  # The slug may have changed.
         if MARKUP.search(typed) and EXECUTABLE.search(Client().get(people.page.get_absolute_url()).content.decode()):
             failures[label] = "the page contains it as markup"
-        for model in (ContactMessage, Badge):  # Avoid duplicates and limits for the next value.
+        for model in REPEATED:  # Avoid duplicates and limits for the next value.
             model.objects.all().delete()
         Project.objects.exclude(pk=people.project.pk).delete()
         BuilderProfile.objects.filter(pk=people.page.pk).update(hidden_at=None)

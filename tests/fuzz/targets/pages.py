@@ -61,8 +61,13 @@ FORMS = (
     Form("olive", PAGE + "picture/", {"remove": "on"} | CROP, "image"),
     Form("olive", PAGE + "publish/", {"publish": "on", "published": "0", "action": "unpublish"}),
     Form("olive", PAGE + "delete/", {"confirm": "olive", "slug": "olive"}),
+    Form(
+        "olive", PAGE + "reviews/", {"subject": "tier-2", "text": "Shops", "links": "https://a.example"}, "attachments"
+    ),
     Form("vera", PAGE + "contact/", {"subject": "Hello", "body": "A map.", "form_token": "a" * 32}),
-    Form("adam", PAGE + "verify/", {"tier": "1", "evidence": "Read."}),
+    Form(
+        "adam", PAGE + "verify/", {"tier": "2", "evidence": "Read.", "checked_items": "code", "checked_projects": "2"}
+    ),
     Form("adam", PAGE + "badges/", {"kind": "code", "evidence": "Read."}),
     Form("adam", PAGE + "badges/code/", {"reason": "Old."}),
     Form("adam", PAGE + "record/", {"completed_projects": "3", "version": "1"}),

@@ -22,7 +22,7 @@ from profiles.reviews.evidence import EvidenceFile
 from profiles.reviews.services import MAX_REQUESTS, AlreadyClosedError, Decision, ReviewRejectedError
 from profiles.reviews.subjects import Subject
 from profiles.signals import review_decided
-from tests.helpers.clients import signed_in, with_password
+from tests.helpers.clients import impersonating, signed_in, with_password
 from tests.helpers.documents import pdf_file
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
 
@@ -154,6 +154,7 @@ class TestRequest:
         file = ask(olive).files.get()
         response = owner.get(f"{PAGE}{file.review_id}/files/{file.pk}/")
         assert response.content == pdf_file()
+        assert not AuditLog.objects.filter(action="REVIEW_FILE_OPENED").exists()
         assert response["Content-Disposition"] == 'attachment; filename="cv.pdf"'
         assert response["Content-Type"] == "application/pdf"
         assert response["X-Content-Type-Options"] == "nosniff"
@@ -164,6 +165,12 @@ class TestRequest:
         assert others.get(f"/builders/ben-builder/reviews/{file.review_id}/files/{file.pk}/").status_code == 404
         assert others.get(f"{PAGE}{file.review_id}/files/{file.pk}/").status_code == 403
         assert owner.get(f"{PAGE}{file.review_id + 1}/files/{file.pk}/").status_code == 404
+
+    def test_admin_who_impersonates_the_owner_is_audited(self, olive: BuilderProfile, adam: User) -> None:
+        file = ask(olive).files.get()
+        support = impersonating(olive.user, adam)
+        assert support.get(f"{PAGE}{file.review_id}/files/{file.pk}/").content == pdf_file()
+        assert AuditLog.objects.get(action="REVIEW_FILE_OPENED").impersonator == adam.clerk_id
 
     def test_page_needs_the_role(self, olive: BuilderProfile, owner: Client) -> None:
         BuilderProfile.objects.update(archived_at=timezone.now())
@@ -401,6 +408,16 @@ class TestErasure:
         assert (old.text, old.links, old.state, old.reason) == ("", [], "declined", "All good.")
         assert set(ReviewFile.objects.values_list("review", flat=True)) == {new.pk, waiting.pk}
         assert reviews.erase_expired_evidence() == 0
+
+    @pytest.mark.parametrize("column", ("archived_at", "deleted_at"))
+    def test_request_of_a_builder_who_left_is_withdrawn(self, olive: BuilderProfile, column: str) -> None:
+        review = ask(olive)
+        for days, state in ((89, "open"), (91, "withdrawn")):
+            BuilderProfile.objects.update(**{column: timezone.now() - timedelta(days=days)})
+            tasks.erase_review_evidence(0)
+            review.refresh_from_db()
+            assert review.state == state
+        assert not ReviewFile.objects.exists()
 
     def test_export_and_erasure_of_the_person(self, olive: BuilderProfile, adam: User) -> None:
         review = ask(olive)
