@@ -119,6 +119,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/lead/invite/": same_for_both(get=OK, post=OK),  # without an address
     "/admin/accounts/lead/{pk}/decide/": same_for_both(get=FOUND, post=FOUND),  # without a decision
     "/admin/accounts/legalversion/publish/terms/": same_for_both(get=OK, post=OK),  # without a text
+    "/admin/accounts/userimport/{pk}/refused/": same_for_both(get=OK, post=OK),
     "/admin/accounts/user/{pk}/access/": same_for_both(get=OK, post=OK),  # without a change
     "/admin/accounts/user/{pk}/notes/": same_for_both(get=OK, post=OK),  # without a text
     "/admin/accounts/user/{pk}/notes/{pk}/remove/": same_for_both(get=FOUND, post=FORBIDDEN),  # by another author
@@ -142,6 +143,7 @@ READ_ONLY = (
     "accounts/organizationmembership",
     "accounts/reconciliation",
     "accounts/user",
+    "accounts/userimport",
     "audit/auditlog",
     "audit/auditseal",
     "audit/auditverification",

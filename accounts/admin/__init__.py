@@ -5,6 +5,7 @@ from accounts.admin.admin_grants import AdminGrantAdmin
 from accounts.admin.flags import FlagAdmin
 from accounts.admin.groups import GroupAdmin
 from accounts.admin.identity import IdentityConflictAdmin
+from accounts.admin.imports import UserImportAdmin
 from accounts.admin.leads import LeadAdmin
 from accounts.admin.legal import AgreementAdmin, LegalVersionAdmin
 from accounts.admin.organizations import OrganizationAdmin, OrganizationMembershipAdmin
@@ -27,4 +28,5 @@ __all__ = [
     "OrganizationMembershipAdmin",
     "ReconciliationAdmin",
     "UserAdmin",
+    "UserImportAdmin",
 ]

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from accounts.imports import rows
 from accounts.imports.rows import FileError, Refusal, Row
-from accounts.models import ImportedAccount, User, UserImport
+from accounts.models import ImportedAccount, RefusedLine, User, UserImport
 from accounts.sync import matching
 from accounts.sync.fields import initial_changes
 from audit import log
@@ -73,7 +73,7 @@ def find_run(path: Path) -> UserImport:
     """Return the import of this file, from its content. The file's name does not matter. The row can be unsaved."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return UserImport.objects.filter(digest=digest).first() or UserImport(digest=digest)
+    return UserImport.objects.filter(digest=digest).first() or UserImport(digest=digest, file=path.name[:255])
 
 
 def run_import(run: UserImport, path: Path, report_path: Path, progress: Progress) -> UserImport:
@@ -89,7 +89,7 @@ def run_import(run: UserImport, path: Path, report_path: Path, progress: Progres
         entries = _remaining(file, path, run.last_line)
         report = _open_report(report_path, run.report_size)
         last_line = run.last_line
-        run = run if run.pk else UserImport.objects.get_or_create(digest=run.digest)[0]
+        run = run if run.pk else UserImport.objects.get_or_create(digest=run.digest, defaults={"file": run.file})[0]
         run.last_line = last_line  # another process may have created the row and continued
         try:
             for batch in batched(entries, BATCH_SIZE):
@@ -152,6 +152,9 @@ def _store(run: UserImport, batch: tuple[Row | Refusal, ...], report: Report) ->
         raise FileError("Another process is importing the same file. Wait until it has finished.")
     accepted, refusals = _sort(batch)
     _create_accounts(run, accepted)
+    RefusedLine.objects.bulk_create(
+        RefusedLine(run=run, line=refusal.line, reason=refusal.reason) for refusal in refusals
+    )
     run.report_size = report.add(_in_order(refusals))
     run.last_line = batch[-1].line
     run.created, run.refused = run.created + len(accepted), run.refused + len(refusals)

@@ -5,7 +5,7 @@ from accounts.models.admin_grants import AdminGrant
 from accounts.models.clerk import ClerkRateLimit, EndedSession, MetadataPush
 from accounts.models.flags import Flag
 from accounts.models.identity import IdentityConflict
-from accounts.models.imports import ImportedAccount, UserImport
+from accounts.models.imports import ImportedAccount, RefusedLine, UserImport
 from accounts.models.leads import Lead
 from accounts.models.legal import Agreement, LegalVersion
 from accounts.models.notes import UserNote
@@ -38,6 +38,7 @@ __all__ = [
     "OrganizationMembership",
     "PreservedForm",
     "Reconciliation",
+    "RefusedLine",
     "RequestCount",
     "User",
     "UserImport",

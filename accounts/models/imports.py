@@ -9,6 +9,9 @@ class UserImport(models.Model):
     """The import of one file, and how far it has been imported. `manage.py import_users` continues there."""
 
     digest = models.CharField(max_length=64, help_text="SHA-256 of the file.")
+    file = models.CharField(
+        max_length=255, blank=True, default="", db_default="", help_text="Name of the file, without its folder."
+    )
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
     last_line = models.PositiveBigIntegerField(default=0, help_text="The last line that has been imported or refused.")
@@ -20,7 +23,21 @@ class UserImport(models.Model):
         constraints = [models.UniqueConstraint(fields=["digest"], name="accounts_import_digest_unique")]
 
     def __str__(self) -> str:
-        return f"{self.digest[:12]}, line {self.last_line}"
+        return self.file or self.digest[:12]
+
+
+class RefusedLine(models.Model):
+    """A line that an import refused. The reason contains no values from the file."""
+
+    run = models.ForeignKey(UserImport, models.CASCADE, related_name="refused_lines", db_index=False)
+    line = models.PositiveBigIntegerField()
+    reason = models.CharField(max_length=300)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "line"], name="accounts_refused_line_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.line}: {self.reason}"
 
 
 class ImportedAccount(models.Model):

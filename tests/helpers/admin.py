@@ -22,6 +22,7 @@ from accounts.models import (
     OrganizationMembership,
     Reconciliation,
     User,
+    UserImport,
     UserNote,
 )
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
@@ -138,6 +139,7 @@ def _audit_rows(now: datetime) -> None:
 
 
 def _create_rows_from_clerk(user: User) -> None:
+    UserImport.objects.create(pk=PK, digest="0" * 64, file=HOSTILE)
     EndedSession.objects.create(pk=PK, session_id="sess_1", clerk_id="user_1", ended_at=SINCE)
     organization = Organization.objects.create(pk=PK, clerk_id="org_1", name=HOSTILE, slug="olive-org")
     OrganizationMembership.objects.create(pk=PK, clerk_id="orgmem_1", organization=organization, user=user)
