@@ -139,6 +139,7 @@ READ_ONLY = (
     "accounts/lead",
     "accounts/legalversion",
     "accounts/metadatapush",
+    "accounts/notification",
     "accounts/organization",
     "accounts/organizationmembership",
     "accounts/reconciliation",

@@ -8,6 +8,7 @@ from accounts.admin.identity import IdentityConflictAdmin
 from accounts.admin.imports import UserImportAdmin
 from accounts.admin.leads import LeadAdmin
 from accounts.admin.legal import AgreementAdmin, LegalVersionAdmin
+from accounts.admin.notifications import NotificationAdmin
 from accounts.admin.organizations import OrganizationAdmin, OrganizationMembershipAdmin
 from accounts.admin.reconciliation import ReconciliationAdmin
 from accounts.admin.users import DataExportAdmin, EndedSessionAdmin, MetadataPushAdmin, UserAdmin
@@ -24,6 +25,7 @@ __all__ = [
     "LeadAdmin",
     "LegalVersionAdmin",
     "MetadataPushAdmin",
+    "NotificationAdmin",
     "OrganizationAdmin",
     "OrganizationMembershipAdmin",
     "ReconciliationAdmin",

@@ -17,6 +17,7 @@ from accounts.models import (
     Lead,
     LegalVersion,
     MetadataPush,
+    Notification,
     Organization,
     OrganizationInvitation,
     OrganizationMembership,
@@ -96,6 +97,7 @@ def one_of_each() -> int:
     version = LegalVersion.objects.create(pk=PK, published_by=user, **facts)
     Agreement.objects.create(pk=PK, user=user, version=version, source="notice")
     DataExport.objects.create(pk=PK, user=user, expires_at=now, archive=b"personal")
+    Notification.objects.create(pk=PK, user=user, kind=HOSTILE, cause=HOSTILE, result=HOSTILE)
     MetadataPush.objects.create(pk=PK, user=user, state="pending", requested_at=now, next_attempt_at=now)
     WebhookEvent.objects.create(
         pk=PK,
