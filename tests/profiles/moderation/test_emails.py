@@ -53,7 +53,7 @@ def test_tier_is_emailed_without_the_internal_evidence(olive: BuilderProfile, ad
     moderation.set_tier(olive, 2, "Reviewed by Adam, folder 8", actor=adam)
     [email] = deliver()
     assert email.subject == "Your tier is now “Established”"
-    assert "Work reviewed by our team, with completed projects." in email.body
+    assert str(BuilderProfile.TIER_MEANINGS[BuilderProfile.Tier.ESTABLISHED]) in email.body
     assert "folder" not in email.body
 
 
