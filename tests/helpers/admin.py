@@ -110,7 +110,7 @@ def one_of_each() -> int:
         processed_at=now,
         secret_fingerprint="x",
     )
-    figures = {"value": 1, "notified_value": 1, "worst_value": 1, "facts": {"events": [PK], "causes": HOSTILE}}
+    figures = {"value": 1, "notified_value": 1, "worst_value": 1, "facts": {"events": [PK], "causes": {HOSTILE: 1}}}
     group = ErrorGroup.objects.create(pk=PK, key=str(PK), error_type=HOSTILE, place=HOSTILE, detail=HOSTILE)
     JobFailure.objects.create(pk=PK, job_id=PK, error=HOSTILE, traceback=HOSTILE, group=group)
     alert = Alert.objects.create(pk=PK, rule="silence", summary=HOSTILE, **figures)
