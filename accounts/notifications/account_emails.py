@@ -10,6 +10,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from procrastinate.contrib.django import app as queue
 
 from accounts.models import DataExport, Notification, User
 from accounts.notifications import send
@@ -33,7 +34,9 @@ def notify_role_change(user: User, *, added: Sequence[str], removed: Sequence[st
         return
     kind = ADMIN_ROLE_CHANGED if is_admin_change else ROLES_CHANGED
     cause = f"{_event_of(actor)} {' '.join([*(f'+{role}' for role in added), *(f'-{role}' for role in removed)])}"
-    send.notify_later(user, kind.key, cause, added=list(added), removed=list(removed))
+    # A role that was given on this site is pending until Clerk confirms the change.
+    is_from_clerk = ADMIN in added and ADMIN not in user.roles_added
+    send.notify_later(user, kind.key, cause, added=list(added), removed=list(removed), from_clerk=is_from_clerk)
 
 
 def notify_new_device(user: User, *, session_id: str, signed_in_at: datetime, **facts: str) -> None:
@@ -175,6 +178,13 @@ def _build_deleted(notification: Notification) -> Content:
     )
 
 
+def _notify_admins(notification: Notification) -> None:
+    """Notify all admins of an admin from Clerk. Grants on this site notify them in accounts.roles.admin_grants."""
+    if notification.facts.get("from_clerk"):
+        # By name: accounts.roles imports accounts.sync, which imports this module.
+        queue.configure_task("accounts.roles.admin_mail.mail_admins_about_clerk").defer(notification_id=notification.pk)
+
+
 ROLES_CHANGED = Kind(
     "roles_changed",
     _("Roles"),
@@ -187,6 +197,7 @@ ADMIN_ROLE_CHANGED = Kind(
     _("When you become an admin, or are no longer an admin."),
     _build_admin_role_changed,
     why_required=_("You cannot turn this email off, because admins can see other people’s data."),
+    on_queued=_notify_admins,
 )
 NEW_DEVICE = Kind(
     "new_device",

@@ -28,6 +28,7 @@ class Kind:
         build: returns the email in the active language. Raises Obsolete.
         why_required: why users cannot turn the kind off, or "" if they can.
         for_deleted_users: send the email to `Notification.email`, even if the user is deleted or banned.
+        on_queued: called in the transaction that queues a notification from `notify_later`.
         on_sent: called in the transaction that marks the notification as sent.
     """
 
@@ -37,6 +38,7 @@ class Kind:
     build: Callable[[Notification], Content]
     why_required: StrOrPromise = ""
     for_deleted_users: bool = False
+    on_queued: Callable[[Notification], None] = _do_nothing
     on_sent: Callable[[Notification], None] = _do_nothing
 
     @property

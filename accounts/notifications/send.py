@@ -66,11 +66,14 @@ def notify_later(user: User, key: str, cause: str, *, email: str | None = None, 
 def queue_due() -> int:
     """Queue the jobs of notifications from `notify_later`, and return their number."""
     rows = Notification.objects.filter(queued_at=None).select_for_update(skip_locked=True)
-    ids = list(rows.order_by("pk").values_list("pk", flat=True)[:MAX_QUEUED])
-    if ids:
-        Notification.objects.filter(pk__in=ids).update(queued_at=timezone.now())
-        send_notification.batch_defer(*(_arguments(pk) for pk in ids))
-    return len(ids)
+    found = list(rows.order_by("pk")[:MAX_QUEUED])
+    if found:
+        Notification.objects.filter(pk__in=[row.pk for row in found]).update(queued_at=timezone.now())
+        send_notification.batch_defer(*(_arguments(row.pk) for row in found))
+    for row in found:
+        if kind := kinds.get(row.kind):
+            kind.on_queued(row)
+    return len(found)
 
 
 def _arguments(pk: int) -> dict[str, JSONValue]:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
 
-from accounts.models import AdminGrant, User
+from accounts.models import AdminGrant, Notification, User
 from core.jobs import Person, describe
 from core.mail_headers import header_text, mailbox
 
@@ -34,6 +34,15 @@ ADVICE = {
 }
 
 
+CLERK_BODY = """{subject}.
+
+User: {user} ({clerk_id})
+The role was given in Clerk, for example in Clerk's dashboard, and not on this site.
+If nobody expects this, take the role away on the user's page, and check the accounts that can open Clerk's dashboard.
+{url}
+"""
+
+
 @queue.task(retry=RetryStrategy(max_attempts=9, exponential_wait=4))
 @describe(
     _("Notify admins about a new admin"),
@@ -44,6 +53,23 @@ def mail_admins(grant_id: int, state: str) -> None:
     grant = AdminGrant.objects.select_related("user", "requested_by", "decided_by").get(pk=grant_id)
     if recipients := _recipients():
         build_email(grant, State(state), recipients).send()
+
+
+@queue.task(retry=RetryStrategy(max_attempts=9, exponential_wait=4))
+@describe(
+    _("Notify admins about an admin from Clerk"),
+    _("Emails all admins that a user was given the role Admin in Clerk. If the job fails, they do not know."),
+    person=Person("notification_id", "accounts.Notification", "pk", "user__clerk_id"),
+)
+def mail_admins_about_clerk(notification_id: int) -> None:
+    """Notify all admins of the user of a notification. Do nothing if the notification was erased with its user."""
+    found = Notification.objects.select_related("user").filter(pk=notification_id).first()
+    recipients = _recipients()
+    if found and recipients:
+        subject = header_text(SUBJECTS[State.APPROVED].format(user=found.user))
+        url = settings.SITE_URL + reverse("admin:accounts_user_change", args=[found.user_id])
+        body = CLERK_BODY.format(subject=subject, user=found.user, clerk_id=found.user.clerk_id, url=url)
+        EmailMessage(subject=subject, body=body, bcc=recipients).send()
 
 
 def build_email(grant: AdminGrant, state: AdminGrant.State, recipients: list[str]) -> EmailMessage:

@@ -89,6 +89,7 @@ KINDS: dict[str, Callable[[], list[Message]]] = {
     "new email": new_email,
     "unchanged user": lambda: user(BUILDER, {}),
     "role gained": lambda: user(CLIENT, {"roles": CLIENT + BUILDER}),
+    "role Admin gained": lambda: user(CLIENT, {"roles": [*CLIENT, "ADMIN"]}),
     "role regained": lambda: user(CLIENT + BUILDER, {"roles": CLIENT}, {"roles": CLIENT + BUILDER}),
     "role lost": lambda: user(CLIENT + BUILDER, {"roles": CLIENT}),
     "role changed": lambda: user(CLIENT, {"roles": BUILDER}),

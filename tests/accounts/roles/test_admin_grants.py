@@ -17,7 +17,7 @@ from pytest_django import Settings
 from accounts import tasks
 from accounts.models import AdminGrant, User
 from accounts.privacy.erasure import erase_user
-from accounts.roles import admin_grants
+from accounts.roles import admin_grants, admin_mail
 from accounts.roles.admin_mail import mail_admins
 from accounts.roles.permissions import RoleChangeError
 from audit.log import Actor
@@ -25,6 +25,7 @@ from audit.models import AuditLog
 from tests.helpers.clients import signed_in, with_password, with_token
 from tests.helpers.factories import UserFactory
 from tests.helpers.tokens import mint
+from tests.helpers.webhooks import WebhookClient, person
 
 pytestmark = pytest.mark.django_db
 REASON = "Joined the support team"
@@ -287,3 +288,51 @@ def test_two_simultaneous_approvals_make_one_admin(adam: User, bert: User, olive
     assert sorted(results) == ["already decided", "approved"]
     assert AuditLog.objects.filter(action="ROLE_ADDED").count() == 1
     assert states_to_mail() == ["pending", "approved"]
+
+
+class TestGrantInClerk:
+    """Admins are also notified if the role Admin was given in Clerk, and not on this site."""
+
+    def queued(self) -> list[dict[str, Any]]:
+        tasks.queue_notifications(0)
+        jobs = ProcrastinateJob.objects.filter(task_name__endswith=".mail_admins_about_clerk").order_by("pk")
+        return [job.args for job in jobs]
+
+    def test_all_admins_are_notified_once(self, webhook: WebhookClient, adam: User, bert: User) -> None:
+        zofia = person(first_name="Zofia", last_name="<Łęcka>", roles=["CLIENT"])
+        webhook.created(zofia)
+        assert self.queued() == []
+        zofia = zofia.with_changes(roles=["CLIENT", "ADMIN"])
+        for _ in range(2):
+            webhook.updated(zofia, svix_id="msg_admin")
+        [arguments] = self.queued()
+        admin_mail.mail_admins_about_clerk(**arguments)
+        [message] = mail.outbox
+        assert {adam.email, bert.email} <= set(message.recipients())
+        assert message.subject == "Zofia <Łęcka> is now an admin"
+        assert "given in Clerk" in message.body
+        assert f"/admin/accounts/user/{User.objects.get(clerk_id=zofia.clerk_id).pk}/change/" in message.body
+        assert len(self.queued()) == 1
+
+    def test_new_user_with_the_role_is_reported(self, webhook: WebhookClient, adam: User) -> None:
+        webhook.created(person(roles=["ADMIN"]))
+        assert len(self.queued()) == 1
+
+    @pytest.mark.parametrize("roles", (["CLIENT"], ["BUILDER"], []))
+    def test_other_roles_and_the_end_of_the_role_are_not_reported(
+        self, webhook: WebhookClient, adam: User, roles: list[str]
+    ) -> None:
+        zofia = person(roles=["ADMIN"])
+        webhook.created(zofia)
+        assert len(self.queued()) == 1
+        webhook.updated(zofia.with_changes(roles=roles))
+        assert len(self.queued()) == 1
+
+    def test_grant_on_this_site_is_reported_only_as_a_grant(self, adam: User, olive: User) -> None:
+        admin_grants.give_admin(olive, reason=REASON, actor=Actor(AuditLog.Source.REQUEST, user=adam))
+        assert self.queued() == []
+        assert states_to_mail() == ["approved"]
+
+    def test_erased_notification_is_ignored(self) -> None:
+        admin_mail.mail_admins_about_clerk(notification_id=1)
+        assert mail.outbox == []
