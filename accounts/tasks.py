@@ -15,6 +15,7 @@ from accounts.leads import services as leads
 from accounts.models import Lead, Organization, Reconciliation
 from accounts.notifications import send as notifications
 from accounts.organizations import reconciliation as organizations
+from accounts.organizations import roles as organization_roles
 from accounts.privacy import deletion, erasure, exports  # noqa: F401  # exports registers its job
 from accounts.roles import admin_grants
 from accounts.security import lockouts, request_counts
@@ -91,7 +92,8 @@ def reconcile_all(timestamp: int) -> None:
     _("Compares organizations and their members with Clerk and repairs differences. Does nothing if there are none."),
 )
 def reconcile_organizations(timestamp: int) -> None:
-    """Reconcile organizations every hour, unless the site does not use them."""
+    """Reconcile organizations every hour, unless the site does not use them, and update the roles that follow."""
+    organization_roles.refresh()
     if not settings.CLERK_SECRET_KEY or not Organization.objects.exists():
         return
     try:

@@ -28,6 +28,8 @@ TRUE_WORDS, FALSE_WORDS = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "
 CONTACT_URI = re.compile(r"mailto:[^\s@]+@[^\s@]+|https://\S+|tel:\+?[0-9-]+")
 LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 FRACTION = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
+#: The key of a role in an organization.
+ORGANIZATION_ROLE = re.compile(r"org:[a-z0-9_]{1,60}")
 #: A host name with a top-level domain. IP addresses and "localhost" are useless in an email.
 LINKED_HOST = re.compile(r"\.[a-z][a-z0-9-]*(:\d+)?$", re.ASCII)
 
@@ -115,6 +117,19 @@ def cron(name: str, default: str) -> str:
     if not croniter.is_valid(text):
         raise ImproperlyConfigured(f"{name} must be a schedule in cron syntax such as {default!r}, not {text!r}.")
     return text
+
+
+def role_mapping(name: str) -> dict[str, str]:
+    """Parse `org:role=ROLE` pairs. Only CLIENT and BUILDER are allowed, because members of an organization can invite others."""
+    mapping = {}
+    for pair in comma_separated(name):
+        key, _, role = (part.strip() for part in pair.partition("="))
+        if not ORGANIZATION_ROLE.fullmatch(key) or role not in ("CLIENT", "BUILDER"):
+            raise ImproperlyConfigured(
+                f"{name} must map roles in organizations to CLIENT or BUILDER, as in org:builder=BUILDER, not {pair!r}."
+            )
+        mapping[key] = role
+    return mapping
 
 
 def header(name: str) -> tuple[str, str] | None:

@@ -29,6 +29,7 @@ from config.environment import (
     pooler,
     replica_config,
     required,
+    role_mapping,
     secret,
     sentry_dsn,
     site_url,
@@ -104,6 +105,8 @@ SVIX_API_URL: str = env.str("SVIX_API_URL", default="").strip().rstrip("/")
 #: Schedules for reconciling recently changed users and all users with Clerk. Cron syntax, in UTC.
 RECONCILE_CRON = cron("RECONCILE_CRON", "*/15 * * * *")
 RECONCILE_FULL_CRON = cron("RECONCILE_FULL_CRON", "40 4 * * 0")
+#: Roles here by role in an organization of Clerk, for example {"org:builder": "BUILDER"}. Empty if none.
+CLERK_ORGANIZATION_ROLES = role_mapping("CLERK_ORGANIZATION_ROLES")
 # --- Monitoring -------------------------------------------------------------------------------------------------------
 
 #: /metrics requires this Bearer token or one of these IP addresses. If neither is set, it returns 404.

@@ -33,6 +33,7 @@ IDENTITY_FIELDS = (
     *ROLE_FIELDS,
     "roles_added",
     "roles_removed",
+    "organization_roles",
     "deleted_at",
     "deletion_due_at",
 )

@@ -81,6 +81,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Role changes that Clerk has not confirmed yet. Set by accounts.roles.services.change_roles.
     roles_added = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
     roles_removed = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
+    #: Roles that follow from memberships in organizations. Set by accounts.organizations.roles.update_roles.
+    organization_roles = ArrayField(
+        models.CharField(max_length=16, choices=Role), default=list, db_default=[], blank=True, editable=False
+    )
     is_active = models.BooleanField(default=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     #: `data.updated_at` from the payload that last wrote the synced fields.

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+
 from accounts.clerk.organization_payloads import (
     ClerkMembership,
     ClerkMembershipDeleted,
@@ -19,6 +21,7 @@ from accounts.clerk.organization_payloads import (
     OrganizationPayload,
 )
 from accounts.models import Organization, OrganizationInvitation, OrganizationMembership, User
+from accounts.organizations.roles import update_roles
 from accounts.organizations.rows import find_users, lock_or_insert
 from accounts.sync.apply import Outcome
 from accounts.sync.changes import Changes
@@ -79,7 +82,18 @@ def apply_payloads(payloads: Sequence[Sent], *, skip_locked: bool = False) -> li
         batch = _load([payload for payload, _ in payloads], skip_locked=skip_locked)
         outcomes = [_apply(batch, payload, actor) for payload, actor in payloads]
         batch.write()
+        if settings.CLERK_ORGANIZATION_ROLES:
+            update_roles(_affected_users(batch), payloads[0][1], skip_locked=skip_locked)
     return outcomes
+
+
+def _affected_users(batch: _Batch) -> set[str]:
+    """Return the Clerk IDs of changed members, and of all members of deleted organizations."""
+    changed = batch.changed.values()
+    deleted = [row.pk for row in changed if isinstance(row, Organization) and row.deleted_at]
+    members = OrganizationMembership.objects.filter(organization__in=deleted, deleted_at=None)
+    found = set(members.values_list("user__clerk_id", flat=True)) if deleted else set()
+    return {str(row.user_id) for row in changed if isinstance(row, OrganizationMembership)} | set(map(str, found))
 
 
 def _load(payloads: Sequence[OrganizationPayload], *, skip_locked: bool) -> _Batch:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import User
-from accounts.roles.permissions import check_permission
+from accounts.roles.permissions import RoleChangeError, check_permission
 from accounts.sync import derived_state, outbox
 from accounts.sync.effective_roles import announce_changes, effective_roles
 from audit import log
@@ -29,11 +30,13 @@ def change_roles(
         The roles that were actually added or removed.
 
     Raises:
-        RoleChangeError: `actor` is not allowed to make this change, or the user is not active in Clerk.
+        RoleChangeError: `actor` is not allowed to make this change, the user is not active in Clerk, or an organization
+            gives the user a role that is to be removed.
     """
     [locked] = derived_state.lock("id", [user.pk])
     added, removed = set(add) - set(locked.roles), set(remove) & set(locked.roles)
     check_permission(actor.user, locked, added | removed)
+    _refuse_roles_of_organizations(locked, removed)
     if added or removed:
         before = locked.roles
         locked.roles_added = sorted((set(locked.roles_added) - removed) | added)
@@ -47,3 +50,9 @@ def change_roles(
     derived_state.repair([(locked, actor)])
     user.roles = locked.roles
     return [role for role in User.Role if role in added | removed]
+
+
+def _refuse_roles_of_organizations(user: User, removed: Iterable[User.Role]) -> None:
+    for role in sorted(set(removed) & set(user.organization_roles)):
+        message = _("The role %(role)s follows from a membership in an organization. Change the membership instead.")
+        raise RoleChangeError(message % {"role": User.Role(role).label})

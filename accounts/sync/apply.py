@@ -220,6 +220,7 @@ def _complete(step: _Step, user: User, payload: ClerkUser) -> None:
     """Fill in a user of whom nothing was known before."""
     if not step.is_inserted:
         _set(user, fields.user_fields(payload))
+        user.roles = effective_roles(user)
     step.is_new, step.must_write = True, not step.is_inserted
     step.changes, step.roles_before = fields.initial_changes(user), []
     step.metadata_changed = bool(user.clerk_metadata)
@@ -273,14 +274,15 @@ def _announce(decided: list[tuple[_Step, User]]) -> None:
 def _link(account: User, provisional: User | None, payload: ClerkUser, actor: Actor) -> None:
     """Give an account from before Clerk its Clerk identity. The account keeps its roles, and they are pushed to Clerk."""
     if provisional:
-        _set(provisional, {"clerk_id": None, "is_active": False})
-        update(provisional, ["clerk_id", "is_active"])
+        account.organization_roles = provisional.organization_roles
+        _set(provisional, {"clerk_id": None, "is_active": False, "organization_roles": []})
+        update(provisional, ["clerk_id", "is_active", "organization_roles"])
     before = {name: getattr(account, name) for name in SYNCED_FIELDS}
     roles_before, facts = account.roles, fields.linked_fields(payload)
     _set(account, facts)
     account.roles_added = sorted(User.SELF_SERVICE_ROLES & set(roles_before) - set(account.roles))
     account.roles, account.is_active = effective_roles(account), not account.banned
-    update(account, [*facts, "roles_added"])
+    update(account, [*facts, "roles_added", "organization_roles"])
     # Where the two differ, the value from Clerk wins. The audit row records the old value.
     changes = {name: (old, getattr(account, name)) for name, old in before.items() if old != getattr(account, name)}
     log.record(Action.IDENTITY_LINKED, actor=actor, target=account, changes=changes)

@@ -1,4 +1,4 @@
-"""Effective roles are Clerk's roles with pending local changes applied.
+"""Effective roles are Clerk's roles with pending local changes applied, and the roles that organizations give.
 
 Once Clerk has sent a user's roles, Clerk is authoritative. A local change takes effect immediately and stays pending
 until Clerk confirms it. Pending changes are stored as roles to add and roles to remove, not as a list, so that
@@ -19,10 +19,19 @@ Role = User.Role
 
 
 def effective_roles(user: User, clerk_roles: Iterable[str] | None = None) -> list[Role]:
-    """Apply pending local changes to the roles in Clerk, and return the result.
+    """Return the roles that a user has.
 
     Args:
         clerk_roles: the roles in Clerk, if they differ from `user.clerk_roles`.
+    """
+    held = {*roles_for_clerk(user, clerk_roles), *user.organization_roles}
+    return [role for role in Role if role in held]
+
+
+def roles_for_clerk(user: User, clerk_roles: Iterable[str] | None = None) -> list[Role]:
+    """Apply pending local changes to the roles in Clerk, and return the result.
+
+    Roles from organizations are not part of Clerk's list. The user would otherwise keep them after leaving.
     """
     held = user.clerk_roles if clerk_roles is None else clerk_roles
     base = {Role.CLIENT} if held is None else set(held)

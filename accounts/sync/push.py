@@ -22,7 +22,7 @@ from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import MetadataPush, User
 from accounts.sync import outbox
 from accounts.sync.apply import apply_user
-from accounts.sync.effective_roles import announce_changes, effective_roles
+from accounts.sync.effective_roles import announce_changes, effective_roles, roles_for_clerk
 from audit import log as audit_log
 from audit.log import SYSTEM
 from audit.models import AuditLog
@@ -164,7 +164,7 @@ def _outdated_values(claimed: MetadataPush, payload: ClerkUser | ClerkUserDelete
         return _Change(revision, {})
     values = outbox.outdated_metadata(user)
     if user.has_pending_roles:
-        wanted = effective_roles(user, payload.roles)
+        wanted = roles_for_clerk(user, payload.roles)
         if wanted != payload.roles:
             values["roles"] = [*wanted, *payload.other_roles]
     return _Change(revision, values)

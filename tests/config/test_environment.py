@@ -511,3 +511,25 @@ def test_invalid_account_portal_is_rejected(monkeypatch: Environ, value: str) ->
     monkeypatch.setenv("CLERK_ACCOUNT_PORTAL_URL", value)
     with pytest.raises(ImproperlyConfigured, match="CLERK_ACCOUNT_PORTAL_URL must be an origin"):
         account_portal_url("")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    (
+        ("", {}),
+        ("org:builder=BUILDER", {"org:builder": "BUILDER"}),
+        (" org:builder = BUILDER , org:client=CLIENT", {"org:builder": "BUILDER", "org:client": "CLIENT"}),
+    ),
+)
+def test_role_mapping_is_parsed(monkeypatch: Environ, value: str, expected: dict[str, str]) -> None:
+    monkeypatch.setenv("X", value)
+    assert environment.role_mapping("X") == expected
+
+
+@pytest.mark.parametrize(
+    "value", ("org:admin=ADMIN", "builder=BUILDER", "org:builder", "org:builder=builder", "=CLIENT")
+)
+def test_malformed_role_mapping_is_rejected(monkeypatch: Environ, value: str) -> None:
+    monkeypatch.setenv("X", value)
+    with pytest.raises(ImproperlyConfigured, match="X must map roles in organizations to CLIENT or BUILDER"):
+        environment.role_mapping("X")

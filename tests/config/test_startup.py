@@ -103,6 +103,7 @@ MALFORMED = {
     "AUDIT_VERIFY_CRON": "x",
     "CLERK_ACCOUNT_PORTAL_URL": "http://x",
     "CLERK_JS_VERSION": "x",
+    "CLERK_ORGANIZATION_ROLES": "org:admin=ADMIN",
     "CLERK_PUBLISHABLE_KEY": "x",
     "CLERK_UI_VERSION": "x",
     "DATABASE_POOLER": "session",
