@@ -8,7 +8,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from profiles.directory import ranking, synonyms, vocabulary
+from profiles.directory import ranking, synonyms, terms, vocabulary
 from profiles.directory.facets import BEST, SORTS
 from profiles.directory.query import DirectoryQuery
 from profiles.directory.results import PAGE_SIZE, Sample, complete, count, find_by_name, scan
@@ -67,6 +67,12 @@ class Page:
     sample: Sample
     corrected_text: str = ""
     suggested_text: str = ""
+
+    @property
+    def wanted_skills(self) -> frozenset[str]:
+        """The term keys of the skills that the search text and the filters ask for."""
+        filtered = map(terms.term_key, self.query.filters.get("skill", ()))
+        return frozenset(filtered).union(*(concept.skills for concept in self.understood.concepts))
 
 
 def find_pages(query: DirectoryQuery, load: Load) -> list[Page]:

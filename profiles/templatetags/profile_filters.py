@@ -1,3 +1,4 @@
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext, ngettext_lazy, pgettext
 
 from core import markdown as rendering
-from profiles.directory import exchange_rates
+from profiles.directory import exchange_rates, terms
 from profiles.localization import languages
 from profiles.models import Domain
 
@@ -52,6 +53,9 @@ PAST_TIMES: dict[str, Any] = {
 MAX_PATH_LENGTH = 24
 #: Number of cards that fit on the first screen of a large display.
 FIRST_SCREEN_CARDS = 4
+MAX_CARD_SKILLS = 3
+#: "postgres" stands for PostgreSQL, but "go" does not stand for Google Ads.
+MIN_PREFIX_LENGTH = 4
 CARD_LANGUAGES = 3
 
 
@@ -109,6 +113,17 @@ def local_time(zone: str) -> datetime | str:
     except (ValueError, OSError):  # zoneinfo treats values such as ../x as file names
         return ""
     return now
+
+
+@register.filter
+def card_skills(skills: Sequence[str], wanted: Collection[str]) -> list[str]:
+    """Return the skills to show on a card: skills that the visitor looks for, then the builder's main skills."""
+    first = [skill for skill in skills if _is_wanted(terms.term_key(skill), wanted)] if wanted else []
+    return [*first, *(skill for skill in skills if skill not in first)][:MAX_CARD_SKILLS]
+
+
+def _is_wanted(key: str, wanted: Collection[str]) -> bool:
+    return key in wanted or any(len(each) >= MIN_PREFIX_LENGTH and key.startswith(each) for each in wanted)
 
 
 @register.filter

@@ -182,6 +182,26 @@ class TestFacets:
         assert facet_counts.format_count(number, is_complete=is_complete) == words
 
 
+class TestCards:
+    @pytest.mark.parametrize(
+        ("params", "expected"),
+        (
+            ("", ["Go", "Kafka", "gRPC"]),
+            ("q=postgres", ["PostgreSQL", "Go", "Kafka"]),
+            ("q=postgresql+developer", ["PostgreSQL", "Go", "Kafka"]),
+            ("skill=grpc", ["gRPC", "Go", "Kafka"]),
+            ("skill=PostgreSQL&q=kafka", ["Kafka", "PostgreSQL", "Go"]),
+        ),
+    )
+    def test_skills_that_the_visitor_looks_for_come_first(
+        self, client: Client, params: str, expected: list[str]
+    ) -> None:
+        BuilderProfileFactory.create(headline="x", skills=["Go", "Kafka", "gRPC", "PostgreSQL"])
+        for _ in range(2):  # the second response is from the cache
+            text = page(client, f"/builders/?{params}")
+            assert re.findall(r'<li dir="auto">([^<]+)</li>', text) == expected
+
+
 class TestNoResults:
     def test_page_suggests_filters_to_remove_with_counts(self, client: Client) -> None:
         BuilderProfileFactory.create_batch(3, skills=["React"])
