@@ -46,6 +46,8 @@ def summarize(
         locked: sentences about locked tables, which always need action.
         unread: sentences about other data that could not be read.
     """
+    alerts = list(alerts)
+    over = [_("Alerts of solved problems are still open")] if any(alert.ok_since for alert in alerts) else []
     quiet = {alert.rule for alert in alerts if alert.is_quiet(now)}
     broken = _with_state(signals, State.BROKEN)
     problems = [*locked, *(_title(rule, signals) for rule in broken if rule not in quiet)]
@@ -60,8 +62,10 @@ def summarize(
     if waiting:
         return OverallStatus(Level.ATTENTION, _join(_("Working, with items to review"), *waiting, *unread))
     if missing:
-        return OverallStatus(Level.UNKNOWN, _join(_("No problems found, but some checks have no data yet"), *missing))
-    return OverallStatus(Level.GOOD, _join(_("All systems operational")))
+        return OverallStatus(
+            Level.UNKNOWN, _join(_("No problems found, but some checks have no data yet"), *missing, *over)
+        )
+    return OverallStatus(Level.GOOD, _join(_("All systems operational"), *over))
 
 
 def _title(rule: Alert.Rule, signals: Mapping[Alert.Rule, Signal]) -> str:

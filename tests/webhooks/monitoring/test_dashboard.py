@@ -380,3 +380,10 @@ def test_every_link_resolves(operator: Client) -> None:
     for link in links:
         response = operator.get(link)
         assert response.status_code == 200, (link, response.get("Location"))
+
+
+def test_overall_status_mentions_open_alerts_of_solved_problems() -> None:
+    now = timezone.now()
+    alert = Alert(rule=Alert.Rule.CLERK, ok_since=now)
+    status = overall_status.summarize({}, [alert], now)
+    assert status.text == "All systems operational. Alerts of solved problems are still open."
