@@ -11,6 +11,7 @@ from accounts import personal_data
 from accounts.clerk import http, outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.identity import late_conflicts, suggestions
+from accounts.leads import refresh
 from accounts.leads import services as leads
 from accounts.models import Lead, Organization, Reconciliation
 from accounts.notifications import send as notifications
@@ -273,3 +274,18 @@ def suggest_same_person(timestamp: int) -> None:
 def link_leads(timestamp: int) -> None:
     """Link leads whose users signed up after them, so that sign-ups need no extra statement."""
     leads.link_users(Lead.objects.all())
+
+
+@app.periodic(cron="22 * * * *")
+@app.task(queue="upkeep", queueing_lock="refresh_leads")
+@describe(
+    _("Compare leads with Clerk"),
+    _("Reads Clerk’s waitlist and invitations every hour, because Clerk sends no events about invitations."),
+)
+def refresh_leads(timestamp: int) -> None:
+    if not settings.CLERK_SECRET_KEY:
+        return
+    try:
+        refresh.refresh()
+    except ClerkApiError as error:
+        log.warning("Comparing leads with Clerk failed: %s", error)

@@ -91,6 +91,18 @@ def parse_lead(data: object, kind: Lead.Kind, *, rank: LeadRank, occurred_at: da
     )
 
 
+def listed(found: object) -> list[object]:
+    """Return the entries of a list from the Backend API. The waitlist is an object, and invitations are an array.
+
+    Raises:
+        ClerkPayloadError: the response is not a list.
+    """
+    entries = found.get("data") if isinstance(found, dict) else found
+    if not isinstance(entries, list):
+        raise ClerkPayloadError("The response is not a list.", reason="wrong_type")
+    return entries
+
+
 def parse_lead_id(value: object, kind: Lead.Kind) -> str:
     """Validate an ID, so that it is safe in a Backend API URL."""
     if not isinstance(value, str) or not IDS[kind].fullmatch(value):

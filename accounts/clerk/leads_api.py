@@ -7,6 +7,8 @@ Call these functions outside transactions. They raise the same exceptions as `ac
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +16,39 @@ from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.fields import ClerkPayloadError
 from accounts.clerk.http import request
-from accounts.clerk.lead_payloads import ClerkLead, LeadRank, parse_lead, parse_lead_id
+from accounts.clerk.lead_payloads import ClerkLead, LeadRank, listed, parse_lead, parse_lead_id
 from accounts.models import Lead
 
 Kind = Lead.Kind
+#: Number of leads per page. Clerk's maximum is 500.
+PAGE_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LeadPage:
+    """A page of Clerk's waitlist or invitations.
+
+    Attributes:
+        size: the number of entries on the page, including entries that could not be parsed.
+        unreadable: the number of entries that could not be parsed.
+    """
+
+    leads: list[ClerkLead]
+    size: int
+    unreadable: int
+
+
+def list_entries(offset: int = 0) -> LeadPage:
+    return _fetch_page("/v1/waitlist_entries", Kind.WAITLIST, offset)
+
+
+def list_invitations(offset: int = 0) -> LeadPage:
+    """Return a page of invitations. Clerk lists revoked invitations only on request."""
+    return _fetch_page("/v1/invitations", Kind.INVITATION, offset)
+
+
+def list_revoked(offset: int = 0) -> LeadPage:
+    return _fetch_page("/v1/invitations", Kind.INVITATION, offset, status="revoked")
 
 
 def approve_entry(lead_id: str) -> ClerkLead:
@@ -43,6 +74,20 @@ def invite(email: str, *, roles: Sequence[str], sign_up_url: str) -> ClerkLead:
 def _change_entry(lead_id: str, verb: str, body: dict[str, Any] | None) -> ClerkLead:
     path = f"/v1/waitlist_entries/{parse_lead_id(lead_id, Kind.WAITLIST)}/{verb}"
     return _parse(request("POST", path, body=body), Kind.WAITLIST)
+
+
+def _fetch_page(path: str, kind: Lead.Kind, offset: int, **filters: str) -> LeadPage:
+    now = datetime.now(UTC)
+    found = request("GET", path, query={"limit": str(PAGE_SIZE), "offset": str(offset)} | filters)
+    try:
+        entries = listed(found)
+    except ClerkPayloadError as error:
+        raise ClerkApiError(f"Clerk's response to GET {path} cannot be parsed: {error}") from error
+    leads = []
+    for entry in entries:
+        with suppress(ClerkPayloadError):
+            leads.append(parse_lead(entry, kind, rank=LeadRank.FETCHED, occurred_at=now))
+    return LeadPage(leads, len(entries), len(entries) - len(leads))
 
 
 def _parse(response: object, kind: Lead.Kind) -> ClerkLead:
