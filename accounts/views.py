@@ -120,7 +120,7 @@ class NotificationsView(RoleRequiredMixin, PreservedFormMixin[NotificationsForm]
         return NotificationsForm.initial_values(preferences.preferences_of(self.request.user))
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        return super().get_context_data(required_kinds=required_kinds(), **context)
+        return super().get_context_data(required_kinds=required_kinds(is_admin=self.request.user.is_staff), **context)
 
     def form_valid(self, form: NotificationsForm) -> HttpResponse:
         language = form.cleaned_data[LANGUAGE]

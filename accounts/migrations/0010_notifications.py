@@ -32,6 +32,9 @@ class Migration(migrations.Migration):
                 ('changed_at', models.DateTimeField(auto_now=True)),
                 ('user', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='notification_preferences', to=settings.AUTH_USER_MODEL, verbose_name='user')),
             ],
+            options={
+                'verbose_name_plural': 'notification preferences',
+            },
         ),
         migrations.CreateModel(
             name='Notification',

@@ -64,6 +64,9 @@ class NotificationPreferences(models.Model):
     language = models.CharField(max_length=8, blank=True, help_text="The language of emails, or empty.")
     changed_at = models.DateTimeField(auto_now=True)
 
+    class Meta:
+        verbose_name_plural = "notification preferences"
+
     def __str__(self) -> str:
         return f"{self.user}: {', '.join(self.turned_off) or 'all'}"
 

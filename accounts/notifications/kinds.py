@@ -27,6 +27,7 @@ class Kind:
         help_text: when the email is sent.
         build: returns the email in the active language. Raises Obsolete.
         why_required: why users cannot turn the kind off, or "" if they can.
+        is_for_admins: show the kind only to admins on the preferences page.
         for_deleted_users: send the email to `Notification.email`, even if the user is deleted or banned.
         on_queued: called in the transaction that queues a notification from `notify_later`.
         on_sent: called in the transaction that marks the notification as sent.
@@ -37,6 +38,7 @@ class Kind:
     help_text: StrOrPromise
     build: Callable[[Notification], Content]
     why_required: StrOrPromise = ""
+    is_for_admins: bool = False
     for_deleted_users: bool = False
     on_queued: Callable[[Notification], None] = _do_nothing
     on_sent: Callable[[Notification], None] = _do_nothing
@@ -59,5 +61,6 @@ def optional_kinds() -> list[Kind]:
     return [kind for kind in kinds.values() if kind.is_optional]
 
 
-def required_kinds() -> list[Kind]:
-    return [kind for kind in kinds.values() if not kind.is_optional]
+def required_kinds(*, is_admin: bool) -> list[Kind]:
+    """Return the kinds that users cannot turn off. Those for admins are included only if `is_admin`."""
+    return [kind for kind in kinds.values() if not kind.is_optional and (is_admin or not kind.is_for_admins)]

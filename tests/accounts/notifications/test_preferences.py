@@ -8,7 +8,7 @@ from accounts.notifications import preferences
 from accounts.notifications.kinds import kinds, optional_kinds
 from tests.accounts.notifications.conftest import OPTIONAL
 from tests.helpers.clients import signed_in
-from tests.helpers.factories import BuilderProfileFactory
+from tests.helpers.factories import BuilderProfileFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/account/notifications/"
@@ -66,6 +66,12 @@ def test_user_without_verified_address_learns_why_there_are_no_emails(vera: User
     text = signed_in(vera).get(URL).content.decode()
     assert "We cannot send you emails" in text
     assert "Verify email address" in text
+
+
+@pytest.mark.parametrize("is_admin", (False, True))
+def test_emails_to_admins_are_listed_only_for_admins(*, is_admin: bool) -> None:
+    user = UserFactory.create(admin=is_admin)
+    assert ("New admins" in signed_in(user).get(URL).content.decode()) is is_admin
 
 
 def test_account_page_links_to_the_settings(vera: User) -> None:
