@@ -81,7 +81,11 @@ class DecisionForm(CheckedForm):
         error_messages={"required": _("Choose a decision.")},
     )
     badge_evidence = LineField(
-        max_length=300, required=False, label=_("Public evidence"), help_text=_("Shown publicly on the profile.")
+        max_length=300,
+        required=False,
+        label=_("Public evidence"),
+        widget=forms.TextInput({"size": 60}),
+        help_text=_("Shown publicly on the profile."),
     )
     reason = ParagraphsField(
         max_length=450,

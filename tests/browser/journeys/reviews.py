@@ -58,3 +58,16 @@ def test_builder_asks_for_a_review_and_an_admin_grants_it(scenario: Scenario) ->
     expect_message(visitor, ": identity, 2 completed projects.")
     builder.reload()
     expect_message(builder, "Both owners confirmed the work.")
+
+
+def test_builder_withdraws_a_request(scenario: Scenario) -> None:
+    builder = scenario.open_tab(scenario.create_user("Rolf", "BUILDER"))
+    builder.goto(f"{scenario.page_url('Rolf')}reviews/")
+    send_request(builder, DOCUMENT)
+    expect_message(builder, "Request sent.")
+    builder.get_by_role("group").get_by_text("Show evidence").click()
+    expect(builder.get_by_role("link", name="Certificate.pdf")).to_be_visible()
+    expect_no_overflow(builder)
+    builder.get_by_role("button", name="Withdraw request").click()
+    expect_message(builder, "Request withdrawn. Your evidence has been erased.")
+    expect_message(builder, "The evidence has been erased.")
