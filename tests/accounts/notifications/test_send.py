@@ -10,14 +10,18 @@ from django.core import mail
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from procrastinate.contrib.django.models import ProcrastinateJob
+from pytest_django import Settings
 
 from accounts.models import Notification, User
 from accounts.notifications import preferences, send
 from accounts.notifications.kinds import Kind, Obsolete, kinds
+from config.environment import mailer_config
 from core.db import joined_writes
 from core.mail_policy import EmailWithLinks
 from tests.accounts.notifications.conftest import OPTIONAL, REQUIRED, build
 from tests.helpers.factories import SINCE
+from tests.helpers.servers.mail_server import mail_server
+from tests.helpers.servers.processes import free_port
 
 pytestmark = pytest.mark.django_db
 State = Notification.State
@@ -183,6 +187,31 @@ class TestRefusedRecipients:
         with pytest.raises(type(error)):
             deliver()
         assert Notification.objects.get().state == State.PENDING
+
+
+class TestMailServer:
+    """The same over SMTP."""
+
+    def test_refused_recipient_is_not_retried(self, vera: User, settings: Settings) -> None:
+        port = free_port()
+        settings.MAILERS = {"default": mailer_config(f"smtp://127.0.0.1:{port}")}
+        send.notify(vera, OPTIONAL, "news:1")
+        with mail_server(port, refusal="550 5.1.1 <vera@example.com>: No such user") as received:
+            deliver()
+        notification = Notification.objects.get()
+        assert (notification.state, received) == (State.REFUSED, [])
+        assert notification.result == "550 5.1.1 <vera@example.com>: No such user"
+
+    def test_refused_relay_is_retried(self, vera: User, settings: Settings) -> None:
+        port = free_port()
+        settings.MAILERS = {"default": mailer_config(f"smtp://127.0.0.1:{port}")}
+        send.notify(vera, OPTIONAL, "news:1")
+        with mail_server(port, refusal="554 5.7.1 Relay access denied"), pytest.raises(SMTPRecipientsRefused):
+            deliver()
+        with mail_server(port) as received:
+            deliver()
+        assert (Notification.objects.get().state, len(received)) == (State.SENT, 1)
+        assert b"\r\nList-Unsubscribe: <http://" in received[0]
 
 
 class TestQueueing:

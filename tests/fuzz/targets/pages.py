@@ -80,6 +80,8 @@ FORMS = (
     Form("adam", "/clients/{client}/edit/", CLIENT),
     Form("olive", "/account/roles/", {"builder": "on", "client": "on"}),
     Form("olive", "/account/roles/stop/builder/", {"confirm": "on"}),
+    Form("olive", "/account/notifications/", {"message_received": "on", "roles_changed": "on", "language": "de"}),
+    Form("anonymous", "/account/notifications/unsubscribe/1:message_received:x/", {"List-Unsubscribe": "One-Click"}),
     Form("vera", "/account/delete/", {"confirm": "on", "cancel": "1"}),
     Form("vera", "/account/exports/", {"confirm": "on"}),
     Form("olive", "/sign-out/", {"next": "/builders/", "everywhere": "on"}),
@@ -162,6 +164,8 @@ PATHS = (
         "/sign-up/",
         "/account/",
         "/account/security/",
+        "/account/notifications/",
+        "/account/notifications/unsubscribe/1:message_received:x/",
         "/static/css/base.css",
     ),
     *(
