@@ -14,6 +14,7 @@ GROUPED: dict[str, str | Promise] = {
     "completed_projects": _("track record"),
     **dict.fromkeys(("portfolio", "projects"), _("portfolio")),
     "badges": _("badges"),
+    "organizations": _("organizations"),
 }
 
 

@@ -17,6 +17,7 @@ from profiles.portfolio import views as portfolio
 from profiles.reports import views as report_views
 from profiles.reviews import views as review_views
 from profiles.shortlist import views as shortlist
+from profiles.teams import views as teams
 
 
 class BigIntConverter:
@@ -129,6 +130,8 @@ urlpatterns = [
         review_views.ReviewFileView.as_view(),
         name="review_file",
     ),
+    path("builders/<str:slug>/organizations/", teams.OrganizationsView.as_view(), name="organizations"),
+    path("teams/<str:key>/", teams.team, name="team"),
     path("account/messages/received/", contact_views.ReceivedMessagesView.as_view(), name="received_messages"),
     path("account/messages/<bigint:pk>/block/", contact_views.BlockView.as_view(), name="block"),
     path("account/messages/<bigint:pk>/report/", report_views.ReportMessageView.as_view(), name="message_report"),

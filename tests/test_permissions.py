@@ -11,7 +11,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from accounts.models import DataExport, EndedSession, User
+from accounts.models import DataExport, EndedSession, Organization, OrganizationMembership, User
 from accounts.notifications.unsubscribe import unsubscribe_url
 from profiles.contact.emails import MESSAGE_RECEIVED
 from profiles.models import BuilderProfile, ClientProfile, ContactMessage, ReviewRequest, SectionVersion
@@ -176,6 +176,11 @@ READ: dict[str, Statuses] = {
     "/builders/{builder.slug}/reviews/{review.pk}/files/{review_file.pk}/": access(
         signed_in=FORBIDDEN, signed_out=FOUND, owner=OK
     ),
+    # Only the owner chooses the organizations on the page.
+    "/builders/{builder.slug}/organizations/": access(signed_in=FORBIDDEN, signed_out=FOUND, owner=OK),
+    "/builders/{hidden.slug}/organizations/": same_for_everyone(NOT_FOUND, owner=OK, admin=FORBIDDEN),
+    "/teams/{team}/": same_for_everyone(OK),
+    "/teams/nothing/": same_for_everyone(NOT_FOUND),
     "/account/shortlist/": SIGN_IN_REQUIRED,
     "/builders/{builder.slug}/save/": access(signed_in=OK, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/save/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
@@ -293,6 +298,8 @@ WRITE: dict[tuple[str, str], Statuses] = {
     ("POST", "/account/messages/{message.pk}/report/"): form(signed_in=NOT_FOUND, owner=INVALID),
     ("POST", "/builders/{builder.slug}/report/"): form(signed_in=INVALID, owner=FORBIDDEN),
     ("POST", "/builders/{hidden.slug}/report/"): same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
+    ("POST", "/builders/{builder.slug}/organizations/"): form(signed_in=FORBIDDEN, owner=FOUND),
+    ("POST", "/builders/{hidden.slug}/organizations/"): same_for_everyone(NOT_FOUND, owner=FOUND, admin=FORBIDDEN),
     ("POST", "/builders/{builder.slug}/reviews/"): form(signed_in=FORBIDDEN, owner=INVALID),
     ("POST", "/builders/{hidden.slug}/reviews/"): same_for_everyone(NOT_FOUND, owner=INVALID, admin=FORBIDDEN),
     ("POST", "/builders/{builder.slug}/reviews/{review.pk}/withdraw/"): form(signed_in=FORBIDDEN, owner=FOUND),
@@ -357,6 +364,8 @@ OTHERWISE: dict[str, Statuses] = {
     "/builders/{builder.slug}/report/": access(signed_in=NOT_ALLOWED, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/report/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
     "/builders/{hidden.slug}/reviews/": same_for_everyone(NOT_FOUND, owner=NOT_ALLOWED, admin=FORBIDDEN),
+    "/builders/{builder.slug}/organizations/": access(signed_in=FORBIDDEN, signed_out=FOUND, owner=NOT_ALLOWED),
+    "/builders/{hidden.slug}/organizations/": same_for_everyone(NOT_FOUND, owner=NOT_ALLOWED, admin=FORBIDDEN),
     **{
         f"/builders/{{builder.slug}}/reviews/{page}": access(signed_in=FORBIDDEN, signed_out=FOUND, owner=NOT_ALLOWED)
         for page in ("", "{review.pk}/withdraw/", "{review.pk}/files/{review_file.pk}/")
@@ -437,6 +446,8 @@ PATTERNS = {
     "builders/<str:slug>/reviews/": "/builders/{builder.slug}/reviews/",
     "builders/<str:slug>/reviews/<bigint:pk>/withdraw/": "/builders/{builder.slug}/reviews/{review.pk}/withdraw/",
     "builders/<str:slug>/reviews/<bigint:pk>/files/<bigint:file_pk>/": "/builders/{builder.slug}/reviews/{review.pk}/files/{review_file.pk}/",
+    "builders/<str:slug>/organizations/": "/builders/{builder.slug}/organizations/",
+    "teams/<str:key>/": "/teams/{team}/",
     "account/shortlist/": "/account/shortlist/",
     "builders/<str:slug>/save/": "/builders/{builder.slug}/save/",
     "account/client/": "/account/client/",
@@ -488,7 +499,9 @@ def objects(module_rows: None) -> dict[str, Any]:
     token = unsubscribe_url(owner, MESSAGE_RECEIVED).rstrip("/").rpartition("/")[2]
     review = ReviewRequest.objects.create(builder=builder, badge="code")
     file = review.files.create(name="cv.pdf", kind="application/pdf", size=5, content=b"%PDF-")
-    found |= {"version": version, "message": message, "token": token}
+    team = Organization.objects.create(clerk_id="org_1", name="Harbor", slug="harbor", clerk_version="1")
+    OrganizationMembership.objects.create(clerk_id="orgmem_1", organization=team, user=owner, shown_at=SINCE)
+    found |= {"version": version, "message": message, "token": token, "team": team.slug}
     return {**found, "review": review, "review_file": file}
 
 

@@ -62,6 +62,11 @@ class MembershipQuerySet(models.QuerySet["OrganizationMembership"]):
         """Return memberships in effect: neither the membership, the organization nor the user is deleted."""
         return self.filter(deleted_at=None, organization__deleted_at=None, user__deleted_at=None)
 
+    def of(self, user_id: int) -> "MembershipQuerySet":
+        """Return the memberships in effect of one user, with known organizations, by name."""
+        known = self.live().filter(user__pk=user_id).exclude(organization__clerk_version="")
+        return known.select_related("organization").order_by("organization__name", "pk")
+
 
 class OrganizationMembership(models.Model):
     """A user's membership in an organization, or a deleted membership's tombstone.
@@ -87,6 +92,9 @@ class OrganizationMembership(models.Model):
     clerk_version = models.CharField(max_length=128, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    shown_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the user chose to show the organization on their page."
+    )
 
     objects = MembershipQuerySet.as_manager()
 

@@ -16,13 +16,14 @@ class RowVersion(Func):
     Args:
         columns: any column of each table, except a foreign key.
         related: tables whose rows refer to the first table's row, and the referring column.
+        also: SQL of other text that the version depends on. It can refer to the tables as {0}, {1} and so on.
     """
 
     output_field = TextField()
 
-    def __init__(self, *columns: str, related: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, *columns: str, related: Iterable[tuple[str, str]] = (), also: Iterable[str] = ()) -> None:
         super().__init__(*map(F, columns))
-        self.related = tuple(related)
+        self.related, self.also = tuple(related), tuple(also)
 
     def as_sql(self, compiler: SQLCompiler, connection: Any, **extra: Any) -> tuple[str, list[Any]]:  # type: ignore[override]  # the stubs list each keyword
         tables = [compiler.compile(column)[0].rpartition(".")[0] for column in self.get_source_expressions()]
@@ -31,4 +32,5 @@ class RowVersion(Func):
             f"(SELECT string_agg(concat(xmin, ctid), '' ORDER BY id) FROM {table} WHERE {column} = {tables[0]}.id)"  # noqa: S608
             for table, column in self.related
         ]
+        versions += [sql.format(*tables) for sql in self.also]
         return f"md5(concat({", '|', ".join(versions)}))", []

@@ -20,7 +20,7 @@ from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.localization.visitor_currency import visitor_currency
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
-from profiles.models.versions import PAGE_VERSION
+from profiles.models.versions import PAGE_VERSION, SHOWN_ORGANIZATIONS
 from profiles.pages import page_etag
 from profiles.pages.page_rows import find_public, load_content
 from profiles.pages.share_metadata import build_sharing
@@ -60,7 +60,7 @@ class BuilderDetailView(BuilderPageMixin):
         return find_public(url_kwargs["slug"]) or super().get_profile(**url_kwargs)
 
     def get_profiles(self) -> QuerySet[BuilderProfile]:
-        return super().get_profiles().annotate(page_version=PAGE_VERSION)
+        return super().get_profiles().annotate(page_version=PAGE_VERSION, shown_organizations=SHOWN_ORGANIZATIONS)
 
     def render(self, request: HttpRequest) -> HttpResponse:
         as_visitor = request.GET.get("as") == "visitor" and self.access.role != Viewer.VISITOR

@@ -36,6 +36,7 @@ ARGUMENTS = {
     "role": "builder",
     "runbook": "silence",
     "object_id": "{pk}",
+    "key": "olive-org",
     "user_id": "{pk}",
     "note_id": "{pk}",
     "file_id": "{pk}",

@@ -144,7 +144,11 @@ def _create_rows_from_clerk(user: User) -> None:
     UserImport.objects.create(pk=PK, digest="0" * 64, file=HOSTILE)
     EndedSession.objects.create(pk=PK, session_id="sess_1", clerk_id="user_1", ended_at=SINCE)
     organization = Organization.objects.create(pk=PK, clerk_id="org_1", name=HOSTILE, slug="olive-org")
-    OrganizationMembership.objects.create(pk=PK, clerk_id="orgmem_1", organization=organization, user=user)
+    Organization.objects.filter(pk=PK).update(clerk_version="1")
+    membership = OrganizationMembership(
+        pk=PK, clerk_id="orgmem_1", organization=organization, user=user, shown_at=SINCE
+    )
+    membership.save(force_insert=True)
     OrganizationInvitation.objects.create(clerk_id="orginv_1", organization=organization, email="olive@example.com")
 
 

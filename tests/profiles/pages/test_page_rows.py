@@ -16,7 +16,7 @@ from accounts.models import User
 from core.db.compiled import compile_query
 from profiles.cards import find_listed, with_cards
 from profiles.models import Badge, BuilderProfile, Project
-from profiles.models.versions import PAGE_VERSION
+from profiles.models.versions import PAGE_VERSION, SHOWN_ORGANIZATIONS
 from profiles.pages.page_rows import find_public, load_content
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ProjectFactory, ProjectImageFactory, UserFactory
@@ -47,7 +47,8 @@ def olive() -> BuilderProfile:
 
 
 def queryset(slug: str) -> models.QuerySet[BuilderProfile]:
-    profiles = BuilderProfile.objects.visible_to(AnonymousUser()).annotate(page_version=PAGE_VERSION)
+    profiles = BuilderProfile.objects.visible_to(AnonymousUser())
+    profiles = profiles.annotate(page_version=PAGE_VERSION, shown_organizations=SHOWN_ORGANIZATIONS)
     return profiles.filter(slug=slug).prefetch_related("projects__images", "badges")
 
 

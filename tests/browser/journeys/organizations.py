@@ -1,0 +1,48 @@
+"""A builder joins an organization in Clerk, shows it on the page, and leaves it."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.journeys.steps import expect_message, press
+from tests.browser.scenario import Scenario, expect_no_overflow
+from tests.helpers.servers.processes import wait_until
+
+
+def wait_for(page: Page, url: str, text: str, *, is_shown: bool = True) -> None:
+    """Reload a page until Clerk's webhook has arrived."""
+
+    def is_done() -> bool:
+        page.goto(url)
+        return (page.get_by_role("main").get_by_text(text).count() > 0) is is_shown
+
+    wait_until(is_done, f"{text!r} did not change on {url}", 20)
+
+
+def test_builder_shows_an_organization_until_leaving_it(scenario: Scenario) -> None:
+    orla, name = scenario.create_user("Orla", "BUILDER"), f"Quay & Søn {scenario.device}"
+    clerk = scenario.open_tab()
+    clerk.goto(f"{scenario.site.clerk}/organizations")
+    clerk.get_by_label("Name", exact=True).fill(name)
+    clerk.get_by_label("First admin").select_option(orla)
+    press(clerk, "Create organization")
+    expect(clerk.get_by_role("heading", name=name)).to_be_visible()
+    expect_no_overflow(clerk)
+
+    builder, own_page = scenario.open_tab(orla), scenario.page_url("Orla")
+    wait_for(builder, f"{own_page}organizations/", name)
+    builder.goto(own_page)
+    builder.get_by_role("complementary", name="Your page").get_by_text("More", exact=True).click()
+    builder.get_by_role("link", name="Choose organizations").click()
+    builder.get_by_label(name).check()
+    expect_no_overflow(builder)
+    press(builder, "Save changes")
+    expect_message(builder, name)
+
+    visitor = scenario.open_tab()
+    visitor.goto(own_page)
+    visitor.get_by_role("link", name=name).click()
+    expect(visitor.get_by_role("heading", name=name, level=1)).to_be_visible()
+    expect_no_overflow(visitor)
+
+    press(clerk, f"Remove Orla {scenario.device}")
+    expect(clerk.get_by_text("No members.")).to_be_visible()
+    wait_for(visitor, own_page, name, is_shown=False)
