@@ -124,7 +124,7 @@ class TestPages:
         assert 'class="card__headline" dir="auto" lang="pl"' in client.get("/builders/").text
 
     def test_card_shows_place_and_languages(self, client: Client) -> None:
-        assert "<bdi>Gdańsk, Poland</bdi> · Polish, English" in client.get("/builders/").text
+        assert "<bdi>Gdańsk, Poland</bdi> <span>Polish, English</span>" in client.get("/builders/").text
 
     def test_structured_data_contains_the_languages(self, client: Client) -> None:
         assert '"knowsLanguage":["pl","en"]' in client.get("/builders/olive/").text
