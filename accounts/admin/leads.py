@@ -85,7 +85,7 @@ class AccountFilter(admin.SimpleListFilter):
 
 @admin.register(Lead)
 class LeadAdmin(ReadOnlyAdmin[Lead]):
-    """Waitlist entries and invitations, with the users who came of them."""
+    """Waitlist entries and invitations, with the users who signed up."""
 
     change_list_template = "admin/accounts/lead/change_list.html"
     change_form_template = "admin/accounts/lead/change_form.html"

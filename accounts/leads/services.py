@@ -1,4 +1,4 @@
-"""Store waitlist entries and invitations, in any order and any number of times, and find the users who came of them."""
+"""Store waitlist entries and invitations, in any order and any number of times, and link them to users."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -84,7 +84,7 @@ def link_users(leads: QuerySet[Lead]) -> int:
 
 
 def owner_of(lead: Lead) -> User | None:
-    """Return the user who came of a lead, even if the job has not linked them yet."""
+    """Return the user with the verified address of a lead, even if the job has not linked them yet."""
     return lead.user or (_owners(lead.email).first() if lead.email else None)
 
 

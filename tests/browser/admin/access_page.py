@@ -17,6 +17,13 @@ def test_admin_bans_a_user_and_removes_the_ban(admin: Page, site: Site, axe: str
     admin.get_by_label("Reason").fill("It was a mistake")
     admin.get_by_role("button", name="Remove ban").click()
     expect(admin.get_by_text("The ban was removed in Clerk.")).to_be_visible()
+    admin.get_by_label("Reason").fill("Reported a stolen phone")
+    admin.get_by_role("button", name="Lock", exact=True).click()
+    expect(admin.get_by_text("Locked in Clerk.")).to_be_visible()
+    expect(admin.get_by_role("button", name="Lock", exact=True)).to_have_count(0)
+    admin.get_by_label("Reason").fill("Has the phone again")
+    admin.get_by_role("button", name="Remove lock").click()
+    expect(admin.get_by_text("The lock was removed in Clerk.")).to_be_visible()
     admin.get_by_role("link", name="Show active sessions").click()
     expect(admin.get_by_text("No active sessions.")).to_be_visible()
     assert admin_violations(admin, axe) == []
