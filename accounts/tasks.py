@@ -16,6 +16,7 @@ from accounts.leads import services as leads
 from accounts.models import Lead, Organization, Reconciliation
 from accounts.notifications import send as notifications
 from accounts.organizations import reconciliation as organizations
+from accounts.organizations import removal  # noqa: F401  # registers its job
 from accounts.organizations import roles as organization_roles
 from accounts.privacy import deletion, erasure, exports  # noqa: F401  # exports registers its job
 from accounts.roles import admin_grants

@@ -118,6 +118,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/admingrant/{pk}/decide/": same_for_both(get=FOUND, post=FOUND),  # without a decision
     "/admin/accounts/lead/invite/": same_for_both(get=OK, post=OK),  # without an address
     "/admin/accounts/lead/{pk}/decide/": same_for_both(get=FOUND, post=FOUND),  # without a decision
+    "/admin/accounts/organizationmembership/{pk}/remove/": same_for_both(get=FOUND, post=FOUND),  # without a reason
     "/admin/accounts/legalversion/publish/terms/": same_for_both(get=OK, post=OK),  # without a text
     "/admin/accounts/userimport/{pk}/refused/": same_for_both(get=OK, post=OK),
     "/admin/accounts/user/{pk}/access/": same_for_both(get=OK, post=OK),  # without a change

@@ -2,21 +2,29 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
+from accounts.admin.access import may_repair
 from accounts.models import Organization, OrganizationMembership
+from accounts.organizations.removal import request_removal
 from audit.admin.filters import parse_user_id
-from audit.log import target_key
+from audit.log import Actor, target_key
 from audit.models import AuditLog
+from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from core.admin.state_cells import state_cell
+from core.forms import LineField
 
 Action = AuditLog.Action
 #: Members, invitations and changes on an organization's page. The page links to complete lists.
@@ -28,7 +36,12 @@ ACTION_LABELS: dict[str, str | Promise] = {
     Action.MEMBERSHIP_ADDED: _("Member added"),
     Action.MEMBERSHIP_CHANGED: _("Role changed"),
     Action.MEMBERSHIP_REMOVED: _("Member removed"),
+    Action.MEMBERSHIP_REMOVAL_REQUESTED: _("Removal requested"),
 }
+
+
+class RemovalForm(forms.Form):
+    reason = LineField(max_length=500, label=_("Reason"), widget=forms.TextInput(attrs={"size": 40}))
 
 
 class DeletedFilter(admin.SimpleListFilter):
@@ -105,6 +118,33 @@ class OrganizationMembershipAdmin(ReadOnlyAdmin[OrganizationMembership]):
     list_select_related = ("user", "organization")
     search_fields = ("=clerk_id", "=user__clerk_id", "^user__email", "^user__name", "=organization__clerk_id")
     fields = ("user", "organization", "role", "clerk_id", "clerk_created_at", "clerk_updated_at", "deleted_at")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(post_only(self.remove))
+        url = path("<path:object_id>/remove/", view, name="accounts_organizationmembership_remove")
+        return [url, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"can_remove": may_repair(request), "removal_form": RemovalForm(label_suffix="")}
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
+
+    def remove(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Queue the removal of the member in Clerk."""
+        if not may_repair(request):
+            raise PermissionDenied
+        membership, form = self.get_object(request, object_id), RemovalForm(request.POST)
+        if membership is None:
+            raise Http404
+        if not form.is_valid():
+            self.message_user(request, gettext("Nothing was changed. Enter a reason."), messages.ERROR)
+        elif request_removal(membership, reason=form.cleaned_data["reason"], actor=Actor.from_request(request)):
+            message = gettext("The member will be removed in Clerk. Reload this page in a moment to see the result.")
+            self.message_user(request, message, messages.SUCCESS)
+        else:
+            self.message_user(request, gettext("The member is already being removed."), messages.INFO)
+        return redirect("admin:accounts_organizationmembership_change", membership.pk)
 
     @admin.display(description=_("user"))
     def member(self, membership: OrganizationMembership) -> str:

@@ -65,6 +65,17 @@ def list_memberships_of(clerk_id: str) -> Page[ClerkMembership]:
         return Page([], [], 0)
 
 
+def delete_membership(organization_id: str, clerk_id: str) -> None:
+    """Remove a user from an organization. Do nothing if the user is not a member."""
+    path = (
+        f"/v1/organizations/{parse_id(organization_id, 'org', 'organization_id')}/memberships/{parse_user_id(clerk_id)}"
+    )
+    try:
+        request("DELETE", path)
+    except ClerkNotFoundError:
+        instance_guard.verify_secret_key()
+
+
 def get_organization(organization_id: str) -> ClerkOrganization | ClerkOrganizationDeleted:
     """Return an organization's current data in Clerk, or a deletion if Clerk has no organization with this ID."""
     now = datetime.now(UTC)

@@ -95,6 +95,16 @@ class OrganizationMembership(models.Model):
     shown_at = models.DateTimeField(
         null=True, blank=True, help_text="When the user chose to show the organization on their page."
     )
+    # An admin's request to remove the member. See accounts.organizations.removal.
+    removal_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    removal_error = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Why Clerk rejected the removal.",
+    )
 
     objects = MembershipQuerySet.as_manager()
 

@@ -223,6 +223,8 @@ class AuditLog(AppendOnly):
         MEMBERSHIP_ADDED = "MEMBERSHIP_ADDED"
         MEMBERSHIP_CHANGED = "MEMBERSHIP_CHANGED"
         MEMBERSHIP_REMOVED = "MEMBERSHIP_REMOVED"
+        # An admin asked Clerk to remove a member. MEMBERSHIP_REMOVED follows when Clerk has confirmed it.
+        MEMBERSHIP_REMOVAL_REQUESTED = "MEMBERSHIP_REMOVAL_REQUESTED"
         # A user signed in with Clerk.
         USER_SIGNED_IN = "USER_SIGNED_IN"
         # A local operator signed in to the admin with a password.
