@@ -269,8 +269,8 @@ def suggest_same_person(timestamp: int) -> None:
 @app.periodic(cron="2-59/10 * * * *")
 @app.task(queue="upkeep", queueing_lock="link_leads")
 @describe(
-    _("Find the users of leads"),
-    _("Links waitlist entries and invitations to the people who have signed up with the same address."),
+    _("Match leads to users"),
+    _("Links waitlist entries and invitations to users who have signed up with the same address."),
 )
 def link_leads(timestamp: int) -> None:
     """Link leads whose users signed up after them, so that sign-ups need no extra statement."""

@@ -60,7 +60,9 @@ class InvitationForm(forms.Form):
         label=gettext_lazy("Roles"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=gettext_lazy("The person has these roles after signing up. Without a role, the person is a client."),
+        help_text=gettext_lazy(
+            "Roles that the person gets after signing up. If you choose none, the person becomes a client."
+        ),
     )
     reason = _reason_field()
 

@@ -93,7 +93,7 @@ def _request(send: Callable[[], ClerkLead], lead: Lead, decision: Decision, reas
 
 def _wait_for_slot() -> None:
     if not rate_limiter.acquire(rate_limiter.INVITATIONS, max_wait_s=MAX_WAIT_S):
-        raise ClerkApiError(_("Clerk’s limit of invitations per hour is used up. Try again later."))
+        raise ClerkApiError(_("Clerk’s hourly limit of invitations has been reached. Try again later."))
 
 
 def _record(lead: Lead, decision: Decision, actor: Actor, **facts: Any) -> None:

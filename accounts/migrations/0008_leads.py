@@ -24,11 +24,11 @@ class Migration(migrations.Migration):
                 ('clerk_created_at', models.DateTimeField()),
                 ('clerk_updated_at', models.DateTimeField()),
                 ('version', models.CharField(max_length=128)),
-                ('reason', models.CharField(blank=True, db_default='', default='', help_text='The reason of the last decision.', max_length=500)),
+                ('reason', models.CharField(blank=True, db_default='', default='', help_text='The reason for the last decision.', max_length=500)),
                 ('decided_at', models.DateTimeField(blank=True, null=True)),
                 ('erased_at', models.DateTimeField(blank=True, help_text='When the personal data was erased.', null=True)),
                 ('decided_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('user', models.ForeignKey(blank=True, help_text='The user with this address, which Clerk has verified for the user.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='leads', to=settings.AUTH_USER_MODEL)),
+                ('user', models.ForeignKey(blank=True, help_text='The user with this verified email address.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='leads', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'indexes': [models.Index(fields=['email'], name='accounts_lead_email'), models.Index(condition=models.Q(('erased_at', None), ('user', None)), fields=['clerk_updated_at'], name='accounts_lead_without_user'), models.Index(models.F('state'), models.OrderBy(models.F('id'), descending=True), name='accounts_lead_state')],

@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(help_text='A key of accounts.notifications.kinds.', max_length=32, verbose_name='kind')),
                 ('cause', models.CharField(help_text='Identifies the cause, such as message:42.', max_length=200, verbose_name='cause')),
-                ('facts', models.JSONField(default=dict, help_text='What the email contains besides stored rows. Emptied when the email is sent.')),
+                ('facts', models.JSONField(default=dict, help_text='Values for the email that no other row stores. Cleared when the email is sent.')),
                 ('email', models.EmailField(help_text='The address of a deleted user. Set only for the email about the deletion, until it is sent.', max_length=254, null=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created')),
                 ('queued_at', models.DateTimeField(help_text='When the job that sends the email was queued.', null=True)),

@@ -41,7 +41,7 @@ class Lead(models.Model):
         null=True,
         blank=True,
         related_name="leads",
-        help_text=_("The user with this address, which Clerk has verified for the user."),
+        help_text=_("The user with this verified email address."),
     )
     clerk_created_at = models.DateTimeField()
     clerk_updated_at = models.DateTimeField()
@@ -49,7 +49,7 @@ class Lead(models.Model):
     version = models.CharField(max_length=128)
     # Written by accounts.leads.decisions.
     reason = models.CharField(
-        max_length=500, blank=True, default="", db_default="", help_text=_("The reason of the last decision.")
+        max_length=500, blank=True, default="", db_default="", help_text=_("The reason for the last decision.")
     )
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)

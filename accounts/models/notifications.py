@@ -23,7 +23,7 @@ class Notification(models.Model):
     kind = models.CharField(_("kind"), max_length=32, help_text="A key of accounts.notifications.kinds.")
     cause = models.CharField(_("cause"), max_length=200, help_text="Identifies the cause, such as message:42.")
     facts = models.JSONField(
-        default=dict, help_text="What the email contains besides stored rows. Emptied when the email is sent."
+        default=dict, help_text="Values for the email that no other row stores. Cleared when the email is sent."
     )
     email = models.EmailField(
         null=True,

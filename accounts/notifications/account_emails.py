@@ -105,7 +105,7 @@ def _build_admin_role_changed(notification: Notification) -> Content:
     return Content(
         subject=title,
         heading=title,
-        paragraphs=[gettext("The roles of your account were changed. If you do not expect this, contact us.")],
+        paragraphs=[gettext("The roles of your account were changed. If you did not expect this, contact us.")],
         facts=_role_facts(notification),
         links=_security_links(),
     )
@@ -122,11 +122,9 @@ def _build_new_device(notification: Notification) -> Content:
     return Content(
         subject=title,
         heading=title,
-        paragraphs=[gettext("Someone signed in to your account with a device that was not used before.")],
+        paragraphs=[gettext("Someone signed in to your account from a new device.")],
         facts=shown,
-        notes=[
-            gettext("If this was you, you need to do nothing. If not, sign the device out and change your password.")
-        ],
+        notes=[gettext("If this was you, no action is needed. If not, sign the device out and change your password.")],
         button=Link(gettext("Check your devices"), _url("accounts:security")),
         links=[Link(gettext("Contact us"), _url("accounts:legal", "contact"))],
     )
@@ -157,7 +155,9 @@ def _build_deletion_requested(notification: Notification) -> Content:
         subject=title,
         heading=title,
         paragraphs=[
-            gettext("You asked us to delete your account, profiles and page. Until then, you can cancel the deletion.")
+            gettext(
+                "You asked us to delete your account, profiles and page. You can cancel the deletion before that date."
+            )
         ],
         button=Link(gettext("Keep account"), _url("accounts:account")),
         notes=[gettext("If you did not ask for this, keep the account and change your password.")],
@@ -171,8 +171,10 @@ def _build_deleted(notification: Notification) -> Content:
         subject=title,
         heading=title,
         paragraphs=[
-            gettext("Your account, profiles and page are deleted. We erase the rest of your personal data in 30 days."),
-            gettext("This is the last email that we send you."),
+            gettext(
+                "Your account, profiles and page are deleted. We will erase the rest of your personal data after 30 days."
+            ),
+            gettext("This is the last email we will send you."),
         ],
         links=[Link(gettext("Contact us"), _url("accounts:legal", "contact"))],
     )
@@ -202,9 +204,9 @@ ADMIN_ROLE_CHANGED = Kind(
 NEW_DEVICE = Kind(
     "new_device",
     _("Sign-ins from new devices"),
-    _("When someone signs in to your account with a device that was not used before."),
+    _("When someone signs in to your account from a new device."),
     _build_new_device,
-    why_required=_("You cannot turn this email off, because it shows you if another person uses your account."),
+    why_required=_("You cannot turn this email off, because it warns you if someone else uses your account."),
 )
 EXPORT_READY = Kind(
     "export_ready",
@@ -216,14 +218,14 @@ EXPORT_READY = Kind(
 DELETION_REQUESTED = Kind(
     "deletion_requested",
     _("Request to delete your account"),
-    _("When the deletion of your account was requested."),
+    _("When someone asks to delete your account."),
     _build_deletion_requested,
     why_required=_("You cannot turn this email off, because a deletion cannot be undone."),
 )
 DELETED = Kind(
     "deleted",
     _("Deletion of your account"),
-    _("When your account was deleted."),
+    _("When your account is deleted."),
     _build_deleted,
     why_required=_("You cannot turn this email off, because a deletion cannot be undone."),
     for_deleted_users=True,

@@ -88,7 +88,7 @@ def _set_roles(user: User, given: set[Role]) -> bool:
 @describe(
     _("Update roles from organizations"),
     _(
-        "Gives and takes the roles of an organization’s members. If the job fails, the next hourly comparison repairs them."
+        "Updates the roles that members get from an organization. If the job fails, the next hourly comparison corrects the roles."
     ),
 )
 def update_organization_roles(clerk_ids: list[str]) -> None:

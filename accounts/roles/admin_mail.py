@@ -32,7 +32,9 @@ ADVICE = {
 @queue.task(retry=RetryStrategy(max_attempts=9, exponential_wait=4))
 @describe(
     _("Notify admins about a new admin"),
-    _("Emails all admins about a request for the role Admin, or about its result. If the job fails, they do not know."),
+    _(
+        "Emails all admins about a request for the role Admin, or about its result. If the job fails, they are not notified."
+    ),
     person=Person("grant_id", "accounts.AdminGrant", "pk", "user__clerk_id"),
 )
 def mail_admins(grant_id: int, state: str) -> None:
@@ -43,8 +45,8 @@ def mail_admins(grant_id: int, state: str) -> None:
 
 @queue.task(retry=RetryStrategy(max_attempts=9, exponential_wait=4))
 @describe(
-    _("Notify admins about an admin from Clerk"),
-    _("Emails all admins that a user was given the role Admin in Clerk. If the job fails, they do not know."),
+    _("Notify admins about a new admin from Clerk"),
+    _("Emails all admins when a user is given the role Admin in Clerk. If the job fails, they are not notified."),
     person=Person("notification_id", "accounts.Notification", "pk", "user__clerk_id"),
 )
 def mail_admins_about_clerk(notification_id: int) -> None:

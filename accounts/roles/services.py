@@ -54,5 +54,5 @@ def change_roles(
 
 def _refuse_roles_of_organizations(user: User, removed: Iterable[User.Role]) -> None:
     for role in sorted(set(removed) & set(user.organization_roles)):
-        message = _("The role %(role)s follows from a membership in an organization. Change the membership instead.")
+        message = _("The role %(role)s comes from an organization membership. Change the membership instead.")
         raise RoleChangeError(message % {"role": User.Role(role).label})

@@ -22,8 +22,10 @@ CHUNK = 64 * 1024
 
 INCOMPLETE = _("Part of this file is missing. Download or export it again.")
 ENCRYPTED = _("This PDF is protected with a password. Save it without a password.")
-ACTIVE = _("This PDF contains scripts, attached files or forms that send data. Print it to a new PDF, and choose that.")
-TOO_COMPLEX = _("This PDF unpacks to a very large size. Print it to a new PDF, and choose that.")
+ACTIVE = _(
+    "This PDF contains scripts, attached files or forms that send data. Print it to a new PDF, and choose the new file."
+)
+TOO_COMPLEX = _("This PDF needs too much memory to open. Print it to a new PDF, and choose the new file.")
 
 
 def _names(*names: str) -> re.Pattern[bytes]:

@@ -69,10 +69,10 @@ def _build_visibility(notification: Notification) -> Content:
     if is_hidden:
         title = gettext("Your page was hidden")
         text = gettext("Our team has hidden your page from the public for this reason:")
-        note = gettext("Your content is kept. Change what the reason names, then contact us.")
+        note = gettext("Your content is kept. Fix the problem, then contact us.")
     else:
         title = gettext("Your page is no longer hidden")
-        text = gettext("Our team had hidden your page for the reason below. It is no longer hidden.")
+        text = gettext("Our team has made your page visible again. It was hidden for this reason:")
         note = ""
     return Content(
         subject=title,

@@ -32,7 +32,7 @@ class CheckedForm(forms.Form):
         min_value=0,
         max_value=1000,
         required=False,
-        label=_("Completed projects that were checked"),
+        label=_("Number of completed projects checked"),
         error_messages={"max_value": _("Enter %(limit_value)s or less.")},
     )
 

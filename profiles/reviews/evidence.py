@@ -44,7 +44,7 @@ class EvidenceField(forms.FileField):
     widget = FilesInput
     default_error_messages = {
         "too_many": _("Choose at most %(limit)d files. You chose %(count)d."),
-        "too_large": _("The files have %(size)s. Choose files with %(limit)s or less in total."),
+        "too_large": _("The files are %(size)s in total. Choose files of %(limit)s or less in total."),
         "in_file": _("%(name)s: %(problem)s"),
     }
 

@@ -43,7 +43,7 @@ class ReviewRequestForm(forms.Form):
     attachments = EvidenceField(
         required=False,
         label=_("Files"),
-        help_text=_("PDF, JPEG, PNG, WebP or GIF. Up to 5 files with 8 MB in total."),
+        help_text=_("PDF, JPEG, PNG, WebP or GIF. Up to 5 files, 8 MB in total."),
     )
 
     def __init__(self, *args: Any, profile: BuilderProfile, **kwargs: Any) -> None:
@@ -66,7 +66,7 @@ class ReviewRequestForm(forms.Form):
         if not has_evidence:
             self.add_error("text", _("Add a description, a link or a file, so that we have something to check."))
         elif self.errors and values.get("attachments"):
-            self.add_error("attachments", _("Choose the files again. Browsers do not keep them."))
+            self.add_error("attachments", _("Choose the files again. Your browser has not kept them."))
         return values
 
 

@@ -47,7 +47,7 @@ def summarize(
         unread: sentences about other data that could not be read.
     """
     alerts = list(alerts)
-    over = [_("Alerts of solved problems are still open")] if any(alert.ok_since for alert in alerts) else []
+    over = [_("Alerts for resolved problems are still open")] if any(alert.ok_since for alert in alerts) else []
     quiet = {alert.rule for alert in alerts if alert.is_quiet(now)}
     broken = _with_state(signals, State.BROKEN)
     problems = [*locked, *(_title(rule, signals) for rule in broken if rule not in quiet)]

@@ -122,7 +122,7 @@ def test_role_from_an_organization_cannot_be_removed_here() -> None:
     zofia = person(roles=["CLIENT"])
     receive(samples.user_event("user.created", zofia), member_of(zofia.clerk_id).event("created"))
     user = User.objects.get()
-    with pytest.raises(RoleChangeError, match="The role Builder follows from a membership"):
+    with pytest.raises(RoleChangeError, match="The role Builder comes from an organization membership"):
         change_roles(user, remove=[BUILDER], actor=Actor(user=user))
     assert roles_of(zofia.clerk_id) == ["CLIENT", "BUILDER"]
 

@@ -38,11 +38,11 @@ def test_turn_emails_off_and_on(scenario: Scenario) -> None:
     assert link
     stranger = scenario.open_tab()
     stranger.goto(link[1])
-    expect_message(stranger, "You will no longer get the emails “Messages”.")
+    expect_message(stranger, "You will no longer get “Messages” emails.")
     owner.reload()
     expect(owner.get_by_label("Messages")).to_be_checked()
     press(stranger, "Turn off")
-    expect_message(stranger, "You no longer get the emails “Messages”.")
+    expect_message(stranger, "You no longer get “Messages” emails.")
     owner.reload()
     expect(owner.get_by_label("Messages")).not_to_be_checked()
     owner.get_by_label("Messages").check()

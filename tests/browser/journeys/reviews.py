@@ -31,7 +31,7 @@ def grant(page: Page, builder: str) -> None:
     page.get_by_role("link", name="Decide").click()
     expect_no_overflow(page)
     page.get_by_label("Identity").check()
-    page.get_by_label("Completed projects that were checked").fill("2")
+    page.get_by_label("Number of completed projects checked").fill("2")
     page.get_by_label("Reason for the decision").fill("Both owners confirmed the work.")
     press(page, "Grant")
     expect(page.get_by_text("Decision saved.")).to_be_visible()

@@ -68,7 +68,7 @@ def test_number_and_size_of_files_are_limited(owner: Client) -> None:
     response = send(owner, *[("a.pdf", pdf_file())] * 6)
     assert "Choose at most 5 files. You chose 6." in response.content.decode()
     response = send(owner, ("a.pdf", pdf_file()), ("b.pdf", b"%PDF-" + bytes(8 * 1024 * 1024)))
-    assert "The files have 8.0\xa0MB. Choose files with 8.0\xa0MB or less in total." in response.content.decode()
+    assert "The files are 8.0\xa0MB in total. Choose files of 8.0\xa0MB or less in total." in response.content.decode()
     assert not ReviewRequest.objects.exists()
 
 

@@ -386,4 +386,4 @@ def test_overall_status_mentions_open_alerts_of_solved_problems() -> None:
     now = timezone.now()
     alert = Alert(rule=Alert.Rule.CLERK, ok_since=now)
     status = overall_status.summarize({}, [alert], now)
-    assert status.text == "All systems operational. Alerts of solved problems are still open."
+    assert status.text == "All systems operational. Alerts for resolved problems are still open."
