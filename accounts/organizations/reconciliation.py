@@ -135,7 +135,7 @@ def _are_few(run: Reconciliation, missing: Iterable[object], listed: int) -> boo
     if count <= max(MAX_DELETIONS, listed // 20):
         return True
     run.unrepaired += count
-    reason = f"{count} rows are missing from Clerk's list. None was deleted, because this is an unusually large number."
+    reason = f"Rows missing from Clerk's list: {count}. None was deleted, because this is an unusually large number."
     run.add_example({"clerk_id": "", "kind": "unrepaired", "fields": [], "reason": reason})
     log.error("Reconciliation of organizations: %s Check CLERK_SECRET_KEY.", reason)
     return False

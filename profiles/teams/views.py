@@ -42,7 +42,7 @@ class OrganizationsView(PreservedFormMixin[OrganizationsForm], BuilderPageMixin,
     form_class = OrganizationsForm
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        return {**super().get_form_kwargs(), "profile": self.profile}
+        return {**super().get_form_kwargs(), "profile": self.profile, "label_suffix": ""}
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         return super().get_context_data(profile=self.profile, **context)
