@@ -1,4 +1,4 @@
-"""Links from an alert to the lists of the rows that the alert is about."""
+"""Links from an alert to the rows that the alert is about, and to Clerk."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -36,6 +36,12 @@ LISTS: dict[str, tuple[StrOrPromise, Callable[[], str]]] = {
 }
 
 
+#: The endpoint with its URL and signing secret, and its deliveries.
+CLERK_DASHBOARD = "https://dashboard.clerk.com/last-active?path=webhooks"
+#: Alerts whose cause can be in Clerk's settings of the endpoint.
+ENDPOINT_RULES = (Alert.Rule.SILENCE, Alert.Rule.REJECTED, Alert.Rule.DRIFT, Alert.Rule.OTHER_INSTANCE)
+
+
 def list_links(alert: Alert) -> Iterator[ListLink]:
     """Yield the links of an alert, in the order of LISTS."""
     if alert.rule == Alert.Rule.CONFLICTS:
@@ -44,3 +50,5 @@ def list_links(alert: Alert) -> Iterator[ListLink]:
     for fact, (label, build_url) in LISTS.items():
         if alert.facts.get(fact):
             yield ListLink(label, build_url())
+    if alert.rule in ENDPOINT_RULES:
+        yield ListLink(_("Open Clerk’s dashboard"), CLERK_DASHBOARD)

@@ -26,7 +26,13 @@ class TestAlertPage:
     def test_cause_people_and_runbook_come_before_the_form(self) -> None:
         dead = event(state="dead", processed_at=None, clerk_user_id="user_1", last_error="ValueError: broken")
         text = page_of(events=[dead.pk])
-        order = ["ValueError: broken", "1 affected person", "Open the runbook", 'value="acknowledge"', "Notifications"]
+        order = [
+            "ValueError: broken",
+            "1 affected person",
+            "Open the runbook",
+            'value="acknowledge"',
+            "<h2>Notifications<",
+        ]
         assert order == sorted(order, key=text.index)
 
     def test_each_affected_person_is_listed_once_with_events(self) -> None:
@@ -86,6 +92,10 @@ class TestAlertPage:
 
     def test_alert_about_conflicts_leads_to_them(self) -> None:
         assert 'href="/admin/accounts/identityconflict/?state__exact=open"' in page_of("identity_conflict")
+
+    @pytest.mark.parametrize("rule", ("silence", "rejected_requests", "drift", "other_instance"))
+    def test_alert_about_the_endpoint_links_to_clerk(self, rule: str) -> None:
+        assert 'href="https://dashboard.clerk.com/last-active?path=webhooks">Open Clerk’s dashboard' in page_of(rule)
 
     def test_alert_links_and_names_the_rows_behind_it(self) -> None:
         now = timezone.now()

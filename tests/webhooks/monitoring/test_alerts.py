@@ -23,9 +23,11 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.servers.receiver import Receiver, running_receiver
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
+from tests.webhooks.jobs.rows import create_job
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
 from webhooks.inbox.rejections import RejectionCounter
+from webhooks.jobs import failures
 from webhooks.models import (
     AggregationProgress,
     Alert,
@@ -676,7 +678,7 @@ def test_rejections_of_an_earlier_incident_do_not_count() -> None:
     check_alerts_at()
     alert = Alert.objects.get()
     assert (alert.value, alert.facts["causes"]) == (2, {"bad_signature": 2})
-    assert "rejected 2 requests: bad_signature 2. No delivery has been accepted since." in alert.summary
+    assert "rejected 2 requests: bad_signature 2. No delivery has been accepted since. CLERK_WEBHOOK" in alert.summary
 
 
 @pytest.mark.parametrize(
@@ -897,7 +899,9 @@ def test_earlier_events_of_corrected_users_do_not_hide_lost_events(settings: Set
     reconciled(-2 * MINUTE)
     corrected(timedelta(0), ids)
     assert check_alerts_at() == [Rule.DRIFT]
-    assert "corrected 6 users, whose events were probably lost" in Alert.objects.get().summary
+    summary = Alert.objects.get().summary
+    assert "corrected 6 users, whose events were probably lost" in summary
+    assert f"dashboard has the URL {settings.SITE_URL}/api/webhooks/clerk." in summary
 
 
 @pytest.mark.parametrize("field", ("skipped_deletions", "unreadable"))
@@ -919,6 +923,14 @@ def test_failed_job_opens() -> None:
             "INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ('mail', 'send', 'failed')"
         )
     assert check_alerts_at() == [Rule.JOBS]
+
+
+def test_alert_about_jobs_contains_the_latest_error(receiver: Receiver) -> None:
+    recovered, failed = create_job("succeeded", attempts=2), create_job("failed", attempts=2)
+    failures.record(failed, ConnectionRefusedError(111, "Connection refused"))
+    failures.record(recovered, TimeoutError("timed out"))
+    assert check_alerts_at() == [Rule.JOBS]
+    assert "Latest error: ConnectionRefusedError" in receiver.messages[0]["message"]
 
 
 def test_full_disk_opens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -983,7 +995,7 @@ def test_drift_names_lost_events_beside_uncorrected_differences(settings: Settin
         reconciled(number * MINUTE, repaired=min(number, 1), unrepaired=2)
     assert check_alerts_at(2 * MINUTE) == [Rule.DRIFT]
     alert = Alert.objects.get()
-    assert alert.summary == (
+    assert alert.summary.startswith(
         "2 users still differ from Clerk after reconciliation. "
         "Recent reconciliations corrected 2 users, whose events were probably lost."
     )

@@ -4,17 +4,21 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.http import urlencode
+from django.utils.text import Truncator
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from core.times import HOUR, start_of_hour
-from webhooks.models import Alert, WebhookEvent
+from webhooks.models import Alert, JobFailure, WebhookEvent
 from webhooks.models.events import ERROR_TYPE
 
 #: Number of groups per alert, and of the newest events that are grouped.
 MAX_GROUPS, MAX_GROUPED = 3, 10_000
+#: Length of a job's error in a notification.
+MAX_ERROR_LENGTH = 200
 SECOND = timedelta(seconds=1)
 
 
@@ -68,7 +72,9 @@ class FrequentError(NamedTuple):
 
 
 def alert_details(rule: Alert.Rule, now: datetime) -> dict[str, Any]:
-    """Return a rule's error groups as alert details, or an empty dict for rules without errors."""
+    """Return a rule's error groups or latest error as alert details, or an empty dict for rules without errors."""
+    if rule == Alert.Rule.JOBS:
+        return {"latest_error": latest_error() or None}
     filters: dict[Alert.Rule, tuple[str, Q]] = {
         Alert.Rule.FAILURE_RATE: ("unsettled", is_recent_or_failed(now)),
         Alert.Rule.DEAD_EVENTS: ("dead", Q(state=WebhookEvent.State.DEAD)),
@@ -78,6 +84,14 @@ def alert_details(rule: Alert.Rule, now: datetime) -> dict[str, Any]:
         return {}
     state, condition = filters[rule]
     return {"groups": [group.as_json() for group in _top_groups(state, condition)]}
+
+
+def latest_error() -> str:
+    """Return the latest error of the jobs that failed or are being retried, without values, or ""."""
+    unfinished = Q(status="failed") | Q(status__in=["todo", "doing"], attempts__gt=0)
+    jobs = ProcrastinateJob.objects.filter(unfinished, pk=OuterRef("job_id"))
+    failures = JobFailure.objects.filter(Exists(jobs)).order_by("-pk")
+    return Truncator(failures.values_list("error", flat=True).first() or "").chars(MAX_ERROR_LENGTH)
 
 
 def is_recent_or_failed(now: datetime) -> Q:

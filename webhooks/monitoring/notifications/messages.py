@@ -47,6 +47,8 @@ def _problem(alert: Alert) -> Iterator[str]:
     text = _("Severity: %(severity)s. Open since %(since)s.")
     yield text % {"severity": alert.get_severity_display(), "since": _open_since(alert)}
     yield alert_url(alert)
+    if alert.facts.get("latest_error"):
+        yield _("Latest error: %s") % alert.facts["latest_error"]
     yield from map(_error_group, error_groups.groups_of(alert))
 
 

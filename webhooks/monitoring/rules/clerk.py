@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -176,8 +177,13 @@ def _corrected(health: Health) -> Signal:
     summary = _describe_corrections(found)
     if found.lost >= MIN_CORRECTED_USERS or len(found.losing_runs) >= MIN_CORRECTING_RUNS:
         facts = {"reconciliation": found.losing_runs[0].pk, "events": found.events[:MAX_IDS]}
-        return broken(summary, found.lost, facts, causes=["corrected"])
+        advice = _("Check that the endpoint in Clerk’s dashboard has the URL %s.") % endpoint_url()
+        return broken(f"{summary} {advice}", found.lost, facts, causes=["corrected"])
     return degraded(_("Reconciliation corrected users"), summary) if summary else WELL
+
+
+def endpoint_url() -> str:
+    return f"{settings.SITE_URL}{reverse('webhooks:receive')}"
 
 
 def _last_comparison(health: Health) -> Signal:

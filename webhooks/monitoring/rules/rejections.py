@@ -49,12 +49,20 @@ def rejected(health: Health) -> Signal:
     blocked, incident = _since(rows, health.last_received), _of_incident(rows)
     genuine = sum(blocked.get(cause, 0) for cause in PROBABLY_CLERK)
     if genuine >= MIN_PROBABLY_CLERK:
-        return _broken(_describe(blocked) + " " + _("No delivery has been accepted since."), blocked)
+        return _broken(_describe_blocked(blocked), blocked)
     if sum(incident.values()) >= MIN_REJECTED and _is_large_share(health, incident):
         return _broken(_describe(incident), incident)
     if genuine or any(cause in recent for cause in PROBABLY_CLERK):
         return degraded(_("Deliveries were rejected"), summary if recent else _describe(blocked))
     return well(summary if recent else _("No request was rejected in the current and previous hour."))
+
+
+def _describe_blocked(causes: dict[str, int]) -> str:
+    text = f"{_describe(causes)} {_('No delivery has been accepted since.')}"
+    if "bad_signature" not in causes:
+        return text
+    advice = _("CLERK_WEBHOOK_SECRET is probably wrong. Compare it with the signing secret in Clerk’s dashboard.")
+    return f"{text} {advice}"
 
 
 def clock(health: Health) -> Signal:
