@@ -94,7 +94,7 @@ def reconcile_all(timestamp: int) -> None:
     _("Compares organizations and their members with Clerk and repairs differences. Does nothing if there are none."),
 )
 def reconcile_organizations(timestamp: int) -> None:
-    """Reconcile organizations every hour, unless the site does not use them, and update the roles that follow."""
+    """Reconcile organizations every hour, unless the site does not use them, and update the roles from memberships."""
     organization_roles.refresh()
     if not settings.CLERK_SECRET_KEY or not Organization.objects.exists():
         return

@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool
 
 #: How often a connection runs a statement before the server prepares it, so that rare statements are not prepared.
 PREPARE_THRESHOLD = 5
-#: Connections to a pooler that `check_pooler_connection` has tested.
+#: Pooler connections that `check_pooler_connection` has tested.
 _tested: WeakSet[psycopg.Connection[Any]] = WeakSet()
 
 
@@ -49,13 +49,13 @@ def check_pooler_connection(connection: psycopg.Connection[Any], alias: str = "d
 
 
 def supports_prepared_statements(connection: psycopg.Connection[Any]) -> bool:
-    """Return whether statements that a client prepares can be used in any of the pooler's sessions.
+    """Return whether the pooler supports prepared statements: whether they work in all of its sessions.
 
-    A pooler with this feature gives the statements other names on the server. PgBouncer 1.21 and newer do this if
+    A pooler that supports them gives the statements other names on the server. PgBouncer 1.21 and newer do this if
     max_prepared_statements is above 0. https://www.pgbouncer.org/config.html#max_prepared_statements
     """
     name = f"probe_{secrets.token_hex(8)}"
-    with connection.transaction():  # the same session of the server for all statements
+    with connection.transaction():  # keeps all statements in the same server session
         if connection.pgconn.prepare(name.encode(), b"SELECT 1").status != ExecStatus.COMMAND_OK:
             raise psycopg.OperationalError("The pooler rejected a prepared statement.")
         found = connection.execute("SELECT FROM pg_prepared_statements WHERE name = %s", [name]).fetchone()

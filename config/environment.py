@@ -271,7 +271,7 @@ def database_config(
         pool_size: maximum number of connections per process.
         pooler: `transaction` if the URL belongs to a pooler that can use a different session for each transaction.
         password: the value of DATABASE_PASSWORD, for a URL without a password.
-        prepares: whether the server prepares statements whose parameters it binds, unless a pooler does not support it.
+        prepares: whether the server prepares statements whose parameters it binds. A pooler must support this.
             Only core.db.statements.hot_cursor has the server bind parameters.
 
     Raises:

@@ -224,7 +224,7 @@ TEMPLATES: list[dict[str, Any]] = [
 
 #: "transaction" if DATABASE_URL points to PgBouncer in transaction mode.
 DATABASE_POOLER = pooler()
-#: Whether the server prepares the statements of core.db.statements, unless a pooler does not support it.
+#: Whether the server prepares the statements of core.db.statements. Behind a pooler, this also needs its support.
 DATABASE_PREPARED_STATEMENTS = boolean("DATABASE_PREPARED_STATEMENTS", default=True)
 DATABASES = {
     "default": database_config(

@@ -52,7 +52,7 @@ class LeadDecisionForm(forms.Form):
 
 
 class InvitationForm(forms.Form):
-    """An invitation. It cannot give the role Admin, which is given on the page of an existing user."""
+    """An invitation. It cannot give the role Admin, because admins give that role on an existing user's page."""
 
     email = LineField(max_length=254, label=gettext_lazy("Email address"), widget=forms.EmailInput(attrs={"size": 40}))
     roles = forms.MultipleChoiceField(

@@ -58,7 +58,7 @@ def decide(lead: Lead, decision: Decision, *, reason: str, actor: Actor) -> Lead
     """Change a lead in Clerk, and audit the decision. Call this outside transactions, because it sends a request.
 
     Raises:
-        DecisionError: Clerk did not make the change, or it is not possible. A failed request is audited as well.
+        DecisionError: Clerk did not make the change, or it is not possible. A failed request is also audited.
     """
     if decision not in possible_decisions(lead):
         message = _("Nothing was changed, because the state is now: %(state)s.")
@@ -79,7 +79,7 @@ def _request(send: Callable[[], ClerkLead], lead: Lead, decision: Decision, reas
             _wait_for_slot()
         payload = send()
     except ClerkApiError as error:
-        # Without the address, which Clerk may quote.
+        # Clerk's message may quote the address.
         _record(lead, decision, actor, error=redact_text(str(error))[:500])
         raise DecisionError(str(error)) from error
     with transaction.atomic():
@@ -97,7 +97,7 @@ def _wait_for_slot() -> None:
 
 
 def _record(lead: Lead, decision: Decision, actor: Actor, **facts: Any) -> None:
-    """Write the audit row. The reason is only in the lead, because the row of a person without an account is permanent."""
+    """Write the audit row, without the reason, because the row of a person without an account is permanent."""
     log.record(
         AuditLog.Action.LEAD_DECIDED, actor=actor, target=lead, subject=lead.user, decision=decision.value, **facts
     )

@@ -13,7 +13,7 @@ from accounts.models import Lead
 log = logging.getLogger(__name__)
 #: Maximum number of pages of 500 leads that are read from each list.
 MAX_PAGES = 400
-#: The columns that show a difference. The version is higher with every request, even if nothing else is different.
+#: The columns to compare. The version is not compared, because it increases with every request.
 COMPARED = ("state", "email", "invitation_id", "clerk_updated_at")
 
 

@@ -17,7 +17,7 @@ from accounts.models import Lead, User
 RETENTION = timedelta(days=365)
 
 #: The version decides, so the last state is the same in every order. Rows are written in one order, so that concurrent
-#: transactions do not wait for each other in a circle.
+#: transactions cannot deadlock.
 _STORE = """
 INSERT INTO accounts_lead AS lead
     (lead_id, kind, state, email, invitation_id, clerk_created_at, clerk_updated_at, version)
@@ -39,7 +39,7 @@ RETURNING lead_id
 def store(payloads: Sequence[ClerkLead]) -> list[bool]:
     """Store leads in one transaction, and return for each payload whether it, or its invitation, was newer.
 
-    Two statements, for any number of payloads.
+    Executes two statements for any number of payloads.
     """
     newest: dict[str, ClerkLead] = {}
     for lead in _flat(payloads):
@@ -94,13 +94,13 @@ def _owners(email: str | OuterRef) -> QuerySet[User]:
 
 
 def leads_of(user: User) -> QuerySet[Lead]:
-    """Return the leads that became this user, or that have the user's verified address."""
+    """Return the leads that are linked to this user, or that have the user's verified address."""
     email = normalize_email(user.email or "") if user.email_verified_at else None
     return Lead.objects.filter(Q(user=user) | Q(email=email, user=None) if email else Q(user=user))
 
 
 def erase(leads: QuerySet[Lead], user: User | None = None) -> int:
-    """Erase the personal data of leads. Their IDs stay, so that a late event cannot restore the data."""
+    """Erase the personal data of leads. Their IDs are kept, so that a late event cannot restore the data."""
     linked = {"user": user} if user else {}
     return leads.filter(erased_at=None).update(email="", reason="", erased_at=timezone.now(), **linked)
 

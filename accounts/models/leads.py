@@ -65,7 +65,7 @@ class Lead(models.Model):
         indexes = [
             # For a user's leads.
             models.Index(fields=["email"], name="accounts_lead_email"),
-            # For the leads whose users are to be found, and for the retention period.
+            # For leads without a user, and for the retention period.
             models.Index(
                 fields=["clerk_updated_at"], name="accounts_lead_without_user", condition=Q(user=None, erased_at=None)
             ),

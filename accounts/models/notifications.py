@@ -55,7 +55,7 @@ class Notification(models.Model):
 
 
 class NotificationPreferences(models.Model):
-    """A user's choices for emails. Users without a row get all emails."""
+    """A user's email preferences. Users without a row get all emails."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="notification_preferences", verbose_name=_("user")

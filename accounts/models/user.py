@@ -81,7 +81,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Role changes that Clerk has not confirmed yet. Set by accounts.roles.services.change_roles.
     roles_added = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
     roles_removed = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
-    #: Roles that follow from memberships in organizations. Set by accounts.organizations.roles.update_roles.
+    #: Roles that memberships in organizations give. Set by accounts.organizations.roles.update_roles.
     organization_roles = ArrayField(
         models.CharField(max_length=16, choices=Role), default=list, db_default=[], blank=True, editable=False
     )

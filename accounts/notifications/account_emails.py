@@ -25,7 +25,7 @@ ADMIN = User.Role.ADMIN
 def notify_role_change(user: User, *, added: Sequence[str], removed: Sequence[str], actor: Actor) -> None:
     """Notify a user whose roles were changed by another person.
 
-    A user without roles is usually new, and the first roles are part of the sign-up.
+    A user's first roles are part of the sign-up, so only the role Admin causes an email.
     """
     before = (set(user.roles) - set(added)) | set(removed)
     is_own_change = actor.user == user and not actor.impersonator
@@ -40,7 +40,7 @@ def notify_role_change(user: User, *, added: Sequence[str], removed: Sequence[st
 
 
 def notify_new_device(user: User, *, session_id: str, signed_in_at: datetime, **facts: str) -> None:
-    """Notify a user who signed in with a browser and operating system that were not used before.
+    """Notify a user about a sign-in with a browser and operating system that the user had not used before.
 
     Args:
         facts: the device, the IP address and the place.
@@ -181,9 +181,9 @@ def _build_deleted(notification: Notification) -> Content:
 
 
 def _notify_admins(notification: Notification) -> None:
-    """Notify all admins of an admin from Clerk. Grants on this site notify them in accounts.roles.admin_grants."""
+    """Notify all admins if the role was given in Clerk. accounts.roles.admin_grants reports grants on this site."""
     if notification.facts.get("from_clerk"):
-        # By name: accounts.roles imports accounts.sync, which imports this module.
+        # Queued by name, because accounts.roles imports accounts.sync, which imports this module.
         queue.configure_task("accounts.roles.admin_mail.mail_admins_about_clerk").defer(notification_id=notification.pk)
 
 

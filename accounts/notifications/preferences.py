@@ -1,4 +1,4 @@
-"""A user's choices for emails: the kinds that are turned off, and the language."""
+"""A user's email preferences: the kinds that are turned off, and the language."""
 
 from collections.abc import Collection
 

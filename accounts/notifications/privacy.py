@@ -9,7 +9,7 @@ from accounts.models import KnownDevice, Notification, NotificationPreferences, 
 from core.personal_data import export_rows
 
 MODELS = (Notification, NotificationPreferences, KnownDevice)
-#: How long it is stored which emails were sent. Svix can send an event again for 90 days.
+#: How long notifications are kept. Svix can send an event again for 90 days.
 RETENTION = timedelta(days=180)
 
 

@@ -42,7 +42,7 @@ def build_email(
 
 
 def check_email(notification: Notification, kind: Kind, preferences: NotificationPreferences, recipient: str) -> None:
-    """Build the email exactly as the job does, so that an error appears before the cause is committed."""
+    """Build the email exactly as the job does, so that an error is raised before the cause is committed."""
     build_email(notification, kind, preferences, recipient).message(policy=SMTP).as_bytes()
 
 

@@ -27,8 +27,8 @@ State = Notification.State
 EMAIL_RETRY = RetryStrategy(max_attempts=9, exponential_wait=4)
 #: Maximum number of notifications that one run queues. The next run continues.
 MAX_QUEUED = 1000
-#: Enhanced status codes that are not about the recipient: the network, the protocol, and rules for this site, such as
-#: refused relaying. https://www.rfc-editor.org/rfc/rfc3463#section-3
+#: Enhanced status codes for problems with the network, the protocol or this site, such as refused relaying, and not with
+#: the recipient. https://www.rfc-editor.org/rfc/rfc3463#section-3
 _NOT_ABOUT_RECIPIENT = re.compile(r"5\.[4567]\.\d")
 _MAX_RESULT_LENGTH = 300
 
@@ -53,7 +53,7 @@ def notify(user: User, key: str, cause: str, **facts: object) -> Notification | 
 def notify_later(user: User, key: str, cause: str, *, email: str | None = None, **facts: object) -> None:
     """Store a notification with the other writes of an event. `queue_due` queues its job within a minute.
 
-    It costs an event no statement. A cause about which the user was already notified is ignored.
+    This needs no additional statement. If the user was already notified about the cause, nothing is stored.
 
     Args:
         email: the address of a deleted user.
@@ -124,7 +124,7 @@ def _deliver(notification: Notification) -> Kind:
 
 
 def _recipient(notification: Notification, kind: Kind) -> str:
-    """Return the user's address. Deleted and banned users get nothing but the email about the deletion."""
+    """Return the user's address. Deleted and banned users get only the email about the deletion."""
     user = notification.user
     if kind.for_deleted_users:
         address = notification.email
@@ -142,7 +142,7 @@ def _recipient(notification: Notification, kind: Kind) -> str:
 
 
 def _refusal(error: SMTPRecipientsRefused) -> str:
-    """Return the server's answer if it refused the recipient for good. Otherwise, raise the error, so the job retries."""
+    """Return the server's answer if it rejected the recipient permanently. Otherwise, raise the error to retry."""
     [(code, answer)] = error.recipients.values()
     text = answer.decode("utf-8", "replace")
     if code < 500 or _NOT_ABOUT_RECIPIENT.match(text):

@@ -1,4 +1,4 @@
-"""Find and repair differences between the organizations here and in Clerk, which missed webhooks cause.
+"""Find and repair differences between the organizations here and in Clerk, that missed webhooks cause.
 
 A run reads Clerk's lists of organizations and memberships, and applies what differs in the same way as events. Rows that are
 missing from the lists are deleted only after Clerk has confirmed each of them.

@@ -1,8 +1,8 @@
 """Give users the roles that CLERK_ORGANIZATION_ROLES maps to their roles in organizations.
 
-These roles are a source of their own beside Clerk's list of roles and pending changes (accounts.sync.effective_roles), and are
-never pushed to Clerk. They follow from the memberships in effect, whose versions decide which event wins. A user who leaves
-an organization therefore loses a role only if no other source gives it.
+These roles are separate from Clerk's list of roles and pending changes (accounts.sync.effective_roles), and are never
+pushed to Clerk. They depend only on current memberships, whose versions decide which event wins. A user who leaves an
+organization therefore loses a role only if no other source gives it.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ from core.db.joined_writes import update_all
 from core.jobs import describe
 
 Role = User.Role
-#: Users whose roles are updated with the event. A job updates the other members of a large organization.
+#: Maximum number of users whose roles are updated with the event. A job updates further members.
 MAX_USERS = 100
 
 
@@ -63,7 +63,7 @@ def refresh() -> int:
 
 
 def _given_roles(clerk_ids: Collection[str] | None = None) -> defaultdict[str, set[Role]]:
-    """Return the roles that organizations give, by Clerk ID: of these users, or of all users."""
+    """Return the roles that organizations give to these users, or to all users, by Clerk ID."""
     mapping = settings.CLERK_ORGANIZATION_ROLES
     memberships = OrganizationMembership.objects.live().filter(role__in=list(mapping))
     if clerk_ids is not None:

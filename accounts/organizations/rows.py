@@ -17,7 +17,7 @@ def lock_or_insert[R: Row](model: type[R], wanted: Mapping[str, R], *, skip_lock
         skip_locked: omit rows that other transactions have locked, instead of waiting for them.
     """
     rows = _lock(model, wanted, skip_locked=skip_locked)
-    # In one order everywhere, so that concurrent transactions do not wait for each other in a circle.
+    # In one order everywhere, so that concurrent transactions cannot deadlock.
     new = [wanted[clerk_id] for clerk_id in sorted(set(wanted) - set(rows))]
     rows |= {row.clerk_id: row for row in insert_new(new, key="clerk_id")}
     # The insert waited for concurrent transactions to commit, so the other rows exist now. Rows are never deleted.

@@ -50,7 +50,7 @@ def mail_admins(grant_id: int, state: str) -> None:
     person=Person("notification_id", "accounts.Notification", "pk", "user__clerk_id"),
 )
 def mail_admins_about_clerk(notification_id: int) -> None:
-    """Notify all admins of the user of a notification. Do nothing if the notification was erased with its user."""
+    """Notify all admins about the notification's user. Do nothing if the notification was erased with its user."""
     found = Notification.objects.filter(pk=notification_id).first()
     for admin in _admins() if found else ():
         send.notify(admin, ADMIN_REQUESTS.key, f"clerk:{notification_id}", new_admin=found.user_id if found else None)

@@ -53,7 +53,7 @@ def change_access(user: User, change: Change, *, reason: str, actor: Actor, sess
         The number of ended sessions. Clerk ends more sessions itself after a ban.
 
     Raises:
-        AccessError: Clerk did not make the change, or the admin cannot make it. A failed request is audited as well.
+        AccessError: Clerk did not make the change, or the admin cannot make it. A failed request is also audited.
     """
     _check(user, change, actor)
     try:

@@ -74,7 +74,7 @@ def _record(found: _Found | None, payload: ClerkSessionStarted, actor: Actor, re
 
 
 def _check_device(found: _Found, payload: ClerkSessionStarted, actor: Actor) -> None:
-    """Store the device, and notify the user if it is new. An old event, which was sent again, is not news."""
+    """Store the device, and notify the user if it is new and the event is not an old one that was sent again."""
     device = devices.identify(payload, actor.user_agent)
     if device and devices.remember(found.user, device, found.devices) and _is_recent(payload):
         account_emails.notify_new_device(

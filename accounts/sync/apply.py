@@ -170,7 +170,7 @@ def _insert_or_lock(steps: list[_Step], *, condition: str = "", skip_locked: boo
         condition: insert only users that meet this SQL condition. Other users can remain missing.
     """
     missing = {step.clerk_id: step for step in steps if step.user is None and not step.is_done}
-    # In one order everywhere, so that concurrent transactions do not wait for each other in a circle.
+    # In one order everywhere, so that concurrent transactions cannot deadlock.
     new = [_new_user(missing[clerk_id].payload) for clerk_id in sorted(missing)]
     for user in insert_new(new, key="clerk_id", condition=condition or "TRUE"):
         step = missing.pop(str(user.clerk_id))

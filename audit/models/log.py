@@ -172,9 +172,9 @@ class AuditLog(AppendOnly):
         # A builder asked for a tier or badge, or withdrew the request.
         REVIEW_REQUESTED = "REVIEW_REQUESTED"
         REVIEW_WITHDRAWN = "REVIEW_WITHDRAWN"
-        # A review request was assigned to an admin, or to nobody.
+        # A review request was assigned to an admin, or its assignment was removed.
         REVIEW_ASSIGNED = "REVIEW_ASSIGNED"
-        # An admin decided about a review request. The tier or badge has a row of its own.
+        # An admin decided about a review request. The change of the tier or badge has its own row.
         REVIEW_DECIDED = "REVIEW_DECIDED"
         # An admin opened a file of a review request. Written before the file is sent.
         REVIEW_FILE_OPENED = "REVIEW_FILE_OPENED"

@@ -1,6 +1,6 @@
 """The waitlist and invitations. Every change publishes its events in the same transaction.
 
-Clerk's list of events has none about invitations. The stand-in sends `invitation.*`, so that both cases can be tried: an
+Clerk documents no events about invitations. The stand-in sends `invitation.*`, so that both cases can be tested: an
 instance without these events behaves as if all of them were lost.
 """
 
@@ -28,7 +28,7 @@ class LeadError(Exception):
 
 @transaction.atomic
 def join(address: str, actor: Actor) -> WaitlistEntry:
-    """Add an address to the waitlist. An address that is on the list is not added again."""
+    """Add an address to the waitlist, unless it is already on the list."""
     entry, is_new = WaitlistEntry.objects.get_or_create(address=address.strip().casefold())
     if is_new:
         _publish_entry("waitlistEntry.created", entry, actor)
@@ -44,7 +44,7 @@ def invite(address: str, metadata: dict[str, Any], actor: Actor) -> Invitation:
 
 @transaction.atomic
 def approve(entry_id: str, actor: Actor) -> WaitlistEntry:
-    """Invite the person, with the pending invitation if there is one."""
+    """Invite the person, or reuse their pending invitation."""
     entry = WaitlistEntry.objects.get(pk=entry_id)
     if entry.status not in (WaitlistEntry.Status.PENDING, WaitlistEntry.Status.REJECTED):
         raise LeadError(f"The waitlist entry is {entry.status}.", code="waitlist_entry_already_invited")

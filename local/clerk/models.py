@@ -125,7 +125,7 @@ class Mail(models.Model):
 
 
 class Invitation(models.Model):
-    """An invitation by email, which the Backend API or the page of the waitlist created."""
+    """An invitation by email, which the Backend API or the waitlist page created."""
 
     class Status(models.TextChoices):
         PENDING = "pending"

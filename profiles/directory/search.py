@@ -70,7 +70,7 @@ class Page:
 
     @property
     def wanted_skills(self) -> frozenset[str]:
-        """The term keys of the skills that the search text and the filters ask for."""
+        """The term keys of the skills in the search text and the filters."""
         filtered = map(terms.term_key, self.query.filters.get("skill", ()))
         return frozenset(filtered).union(*(concept.skills for concept in self.understood.concepts))
 

@@ -116,7 +116,7 @@ def _values(version: SectionVersion, profile: BuilderProfile) -> Iterator[tuple[
     form = _form(version, profile)
     names = list(version.changed_fields or version.values)
     for name in names if form else ():
-        # "Unavailable" already includes that the builder is not available for hire.
+        # "Unavailable" already means that the builder is not available for hire.
         is_repeated = name == "available_for_hire" and "availability" in names
         if form and name in form.fields and not is_repeated:
             yield str(form[name].label), old_value(form[name], version.values.get(name))

@@ -1,7 +1,7 @@
 """Check uploaded PDFs: they must be complete, without active content, and must not unpack to a huge size.
 
-PDFs are never rendered here. Viewers have their own protection; these checks stop files that rely on active content or
-exhaust the memory of a viewer.
+PDFs are never rendered here. Viewers have their own protection. These checks reject files that rely on active content or would
+exhaust a viewer's memory.
 """
 
 import re
@@ -16,7 +16,7 @@ START, END = b"%PDF-", b"%%EOF"
 END_WITHIN = 1024
 #: A scanned document of 8 MB has a few thousand streams and unpacks to about 100 MB.
 MAX_STREAMS, MAX_UNPACKED = 20_000, 300 * 1024 * 1024
-#: Objects are also stored in compressed streams. Those of a long document have a few megabytes.
+#: Objects are also stored in compressed streams. In a long document, these are a few megabytes.
 MAX_OBJECT_STREAM = 16 * 1024 * 1024
 CHUNK = 64 * 1024
 
@@ -48,8 +48,8 @@ def check_pdf(content: bytes) -> None:
     """Check the bytes of a PDF.
 
     Raises:
-        ValidationError: the file is incomplete, encrypted, active or too large when unpacked. The message is shown to the
-            user.
+        ValidationError: the file is incomplete or encrypted, has active content, or is too large when unpacked. The
+            message is shown to the user.
     """
     if END not in content[-END_WITHIN:]:
         raise ValidationError(INCOMPLETE, "incomplete")

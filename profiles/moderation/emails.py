@@ -1,4 +1,4 @@
-"""The emails to builders about decisions of our team: visibility, tier and badges."""
+"""The emails to builders about our team's decisions: visibility, tier and badges."""
 
 from typing import Any
 

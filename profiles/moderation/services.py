@@ -1,7 +1,7 @@
 """Actions by owners and admins on a whole profile.
 
-Each action locks the profile row and writes one audit row. Owners are notified of decisions by admins. Each action also compares the new state with the locked row,
-so a repeated action, such as a double click, changes nothing.
+Each action locks the profile row and writes one audit row. Admins' decisions also notify the owner. Each action compares the new
+state with the locked row, so a repeated action, such as a double click, changes nothing.
 """
 
 from collections.abc import Sequence

@@ -120,7 +120,7 @@ class ReviewRequestAdmin(ReadOnlyAdmin[ReviewRequest]):
         return render(request, "admin/profiles/reviewrequest/decide.html", context)
 
     def assign(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Assign the request to the user, or to nobody."""
+        """Assign the request to the user, or remove the assignment."""
         review = self._get_review(request, object_id)
         assignee = request.user if request.POST.get("to") == "me" and isinstance(request.user, User) else None
         instead_of = parse_id(request.POST.get("instead_of", ""))

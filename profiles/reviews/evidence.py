@@ -27,7 +27,7 @@ FORMAT_ERRORS = ("unsupported", "unreadable")
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFile:
-    """A checked file. Images are re-encoded, so that they contain nothing but pixels."""
+    """A checked file. Images are re-encoded, so that they contain only pixels."""
 
     name: str
     kind: ReviewFile.Kind

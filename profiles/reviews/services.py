@@ -114,7 +114,7 @@ def withdraw(review: ReviewRequest, *, actor: Actor) -> None:
 
 @transaction.atomic
 def assign(review: ReviewRequest, assignee: User | None, *, instead_of: int | None, actor: Actor) -> None:
-    """Assign an open request to an admin, or to nobody.
+    """Assign an open request to an admin, or remove the assignment.
 
     Args:
         instead_of: the assignee's ID when the admin opened the page.

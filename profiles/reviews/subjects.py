@@ -26,7 +26,7 @@ class Subject:
 
 
 def open_subjects(profile: BuilderProfile) -> list[Subject]:
-    """Return what the builder can ask for now. This excludes everything that the builder has or has asked for."""
+    """Return what the builder can ask for now: tiers and badges that the builder neither has nor has asked for."""
     requested = {Subject.of(review) for review in profile.review_requests.filter(state=ReviewRequest.State.OPEN)}
     held = set(profile.badges.values_list("kind", flat=True))
     is_tier_requested = any(subject.tier for subject in requested)

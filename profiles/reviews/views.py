@@ -83,7 +83,7 @@ class WithdrawReviewView(ReviewsMixin):
 
 @method_decorator(never_cache, name="dispatch")
 class ReviewFileView(ReviewsMixin):
-    """Download a file of one's own request."""
+    """Download a file of the user's own request."""
 
     http_method_names = ["get", "head"]
 

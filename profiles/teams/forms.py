@@ -1,4 +1,4 @@
-"""The form with which owners choose organizations."""
+"""The form on which owners choose organizations."""
 
 from typing import Any
 

@@ -16,7 +16,7 @@ from profiles.models import BuilderProfile
 def show_organizations(profile: BuilderProfile, membership_ids: Collection[int], *, actor: Actor) -> bool:
     """Show the organizations of these memberships and hide all others. Return whether anything changed.
 
-    Memberships that are not in effect are ignored. A membership that Clerk creates later is hidden until it is chosen.
+    Memberships that are not in effect are ignored. New memberships are hidden until the owner chooses them.
     """
     memberships = list(OrganizationMembership.objects.of(profile.user_id).select_for_update(of=("self",), no_key=True))
     before = [str(each.organization) for each in memberships if each.shown_at]

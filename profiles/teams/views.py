@@ -27,13 +27,13 @@ from profiles.models import BuilderProfile
 from profiles.teams.forms import OrganizationsForm
 from profiles.teams.services import show_organizations
 
-#: Members on a page, the highest ranked first.
+#: Maximum number of members on a page, highest ranked first.
 MAX_MEMBERS = 120
 
 
 @method_decorator(never_cache, name="dispatch")
 class OrganizationsView(PreservedFormMixin[OrganizationsForm], BuilderPageMixin, FormView[OrganizationsForm]):
-    """Choose the organizations on one's own page. Admins cannot choose for an owner."""
+    """Choose the organizations on the user's own page. Admins cannot choose for an owner."""
 
     request: AuthenticatedRequest
     required = "publish"

@@ -54,7 +54,7 @@ MAX_PATH_LENGTH = 24
 #: Number of cards that fit on the first screen of a large display.
 FIRST_SCREEN_CARDS = 4
 MAX_CARD_SKILLS = 3
-#: "postgres" stands for PostgreSQL, but "go" does not stand for Google Ads.
+#: "postgres" matches PostgreSQL, but "go" does not match Google Ads.
 MIN_PREFIX_LENGTH = 4
 CARD_LANGUAGES = 3
 
@@ -117,7 +117,7 @@ def local_time(zone: str) -> datetime | str:
 
 @register.filter
 def card_skills(skills: Sequence[str], wanted: Collection[str]) -> list[str]:
-    """Return the skills to show on a card: skills that the visitor looks for, then the builder's main skills."""
+    """Return the skills to show on a card: first those that the visitor searches for, then the builder's main skills."""
     first = [skill for skill in skills if _is_wanted(terms.term_key(skill), wanted)] if wanted else []
     return [*first, *(skill for skill in skills if skill not in first)][:MAX_CARD_SKILLS]
 

@@ -1,4 +1,4 @@
-"""Clerk's Backend API with the users that a list of messages leads to. It only answers reads."""
+"""A read-only Clerk Backend API with the users that result from a list of messages."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ class ClerkApi:
     """A server for reads of users.
 
     Attributes:
-        writes: method and path of the other requests, which are refused.
+        writes: method and path of all other requests, which are refused.
     """
 
     def __init__(self, messages: Sequence[Message]) -> None:

@@ -1,4 +1,4 @@
-"""Restore a backup to a point in time, compare it, and ask Clerk and Svix for the changes since then."""
+"""Restore a backup to a point in time, compare it, and get the changes since then from Clerk and Svix."""
 
 import os
 import subprocess

@@ -336,9 +336,9 @@ def test_post_without_csrf_token_is_rejected_except_at_the_webhook(stranger: Cli
 
 
 def test_three_views_are_exempt_from_csrf_protection() -> None:
-    """The form for the language is on cached pages, and its view rejects requests from other sites in another way.
+    """The language form is on cached pages, and its view rejects requests from other sites in another way.
 
-    The webhook and the link to unsubscribe have a signature.
+    The webhook and the unsubscribe link have a signature.
     """
     exempt = {pattern.lookup_str for _, pattern in ALL if getattr(pattern.callback, "csrf_exempt", False)}
     views = {"webhooks.views.receive", "config.views.set_language", "accounts.notifications.views.unsubscribe"}

@@ -49,7 +49,7 @@ def problems(messages: Sequence[Message]) -> dict[str, list[Any]]:
 
 
 def different_users(messages: Sequence[Message], *, only: Collection[str]) -> list[Any]:
-    """Return the users in `only` whose state is not the state after all messages, and the live users not in `only`."""
+    """Return the users in `only` whose state differs from the state after all messages, and the live users not in `only`."""
     final = {clerk_id: state for clerk_id, state in _final_states(messages).items() if clerk_id in only}
     return _different(final, {clerk_id: user for clerk_id, user in _users().items() if user.deleted_at is None})
 

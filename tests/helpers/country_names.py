@@ -16,7 +16,7 @@ from profiles.directory.countries import ALIASES, TABLE
 
 #: The languages of the interface, in the order of the columns.
 INTERFACE = ("en", "de", "ar")
-#: Many builders write the name of any country in these languages, and the name of their own in its official languages.
+#: Builders often write country names in these languages, and their own country's name in its official languages.
 WIDESPREAD = ["es", "fr", "pt", "it", "nl", "pl", "ru", "uk", "tr", "zh", "zh_Hant", "ja", "ko", "hi", "id", "vi"]
 #: Codes for groups of countries, for parts of other countries and for no country.
 NOT_COUNTRIES = {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}

@@ -31,7 +31,7 @@ def entries(request: HttpRequest) -> HttpResponse:
 @backend_api
 @require_POST
 def decide(request: HttpRequest, entry_id: str, verb: str) -> HttpResponse:
-    """Invite the person of an entry, or reject the entry."""
+    """Approve an entry, which invites the person, or reject it."""
     if verb == "invite" and (response := refuse_if_limited()):
         return response
     change = leads.approve if verb == "invite" else leads.reject

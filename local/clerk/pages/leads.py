@@ -1,4 +1,4 @@
-"""The page of the waitlist and of invitations."""
+"""The page for the waitlist and invitations."""
 
 from django import forms
 from django.contrib import messages

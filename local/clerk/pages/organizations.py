@@ -66,7 +66,7 @@ def _context(organization: Organization) -> dict[str, Any]:
         "invitations": organization.invitations.all(),
         "roles": ROLES,
         "users": User.objects.exclude(memberships__organization=organization)[:MAX_USERS],
-        # Search in the text, because events about members are listed under the member.
+        # Search the text, because events about members are listed under the member.
         "deliveries": Message.objects.filter(body__contains=organization.pk).prefetch_related("attempts")[
             :RECENT_MESSAGES
         ],

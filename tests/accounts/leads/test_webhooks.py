@@ -28,7 +28,7 @@ NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def lead_event(event_type: str, status: str, *, minute: int, **fields: Any) -> dict[str, Any]:
-    """Return an event about Lena's waitlist entry or invitation, which changed at a minute after NOW."""
+    """Return an event about Lena's waitlist entry or invitation. The change was at a minute after NOW."""
     is_entry = event_type.startswith("waitlistEntry.")
     at = samples.milliseconds(NOW + timedelta(minutes=minute))
     data: dict[str, Any] = {

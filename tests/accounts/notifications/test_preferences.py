@@ -61,7 +61,7 @@ def test_language_of_the_page_is_the_default() -> None:
     assert preferences.language_of(preferences.preferences_of(olive)) == "ar"
 
 
-def test_user_without_verified_address_learns_why_there_are_no_emails(vera: User) -> None:
+def test_user_without_verified_address_sees_why_there_are_no_emails(vera: User) -> None:
     User.objects.update(email_verified_at=None)
     text = signed_in(vera).get(URL).content.decode()
     assert "We cannot send you emails" in text

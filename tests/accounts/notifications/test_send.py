@@ -1,4 +1,4 @@
-"""Notifications are sent once per cause, in the user's language, and only to people who should get them."""
+"""Notifications are sent once per cause, in the user's language, and only to the right people."""
 
 from email import message_from_bytes, policy
 from email.policy import SMTP
@@ -215,7 +215,7 @@ class TestMailServer:
 
 
 class TestQueueing:
-    def test_notifications_of_events_cost_no_statement(self, vera: User) -> None:
+    def test_notifications_of_events_need_no_additional_statement(self, vera: User) -> None:
         with transaction.atomic(), joined_writes.joined():
             with CaptureQueriesContext(connection) as queries:
                 send.notify_later(vera, OPTIONAL, "news:1")

@@ -43,7 +43,7 @@ def test_one_click_turns_the_kind_off(vera: User, provider: Client) -> None:
 
 
 @pytest.mark.parametrize("body", (b"", b"List-Unsubscribe=One-Click", b"\xff\x00"))
-def test_body_does_not_matter(vera: User, provider: Client, body: bytes) -> None:
+def test_body_is_ignored(vera: User, provider: Client, body: bytes) -> None:
     response = provider.post(path_for(vera), body, content_type="application/x-www-form-urlencoded")
     assert (response.status_code, turned_off(vera)) == (200, [OPTIONAL])
 

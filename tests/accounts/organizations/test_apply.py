@@ -1,4 +1,4 @@
-"""Organizations and memberships end in the same state, whatever the order and number of their events."""
+"""Organizations and memberships reach the same state for any order and number of events."""
 
 import random
 from datetime import timedelta
@@ -83,7 +83,7 @@ def test_membership_belongs_to_the_member_in_the_event_list_and_the_audit_log() 
 # --- Missing organizations and users ---
 
 
-def test_membership_that_arrives_first_brings_its_organization_and_a_provisional_user() -> None:
+def test_membership_that_arrives_first_creates_its_organization_and_a_provisional_user() -> None:
     zofia, member = person(), SampleMembership(SampleOrganization(), "")
     member = SampleMembership(member.organization, zofia.clerk_id)
     assert receive(member.event("created")) == [PROCESSED]

@@ -53,7 +53,7 @@ def reconcile(**options: Any) -> Reconciliation:
     return run
 
 
-def test_missed_events_are_caught_up(clerk: StandIn, olive: dict[str, Any], harbor: dict[str, Any]) -> None:
+def test_missed_changes_are_applied(clerk: StandIn, olive: dict[str, Any], harbor: dict[str, Any]) -> None:
     run = reconcile()
     assert (run.state, run.missing, run.repaired, run.compared) == ("finished", 2, 2, 2)
     assert live_members() == {("Harbor", olive["id"], "org:admin")}

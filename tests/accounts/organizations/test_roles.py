@@ -1,4 +1,4 @@
-"""Roles that follow from memberships, as a source beside Clerk's list and pending changes."""
+"""Roles from memberships, in addition to Clerk's list and pending changes."""
 
 import random
 from itertools import permutations
@@ -109,7 +109,7 @@ def test_changed_role_in_the_organization_changes_the_role_here() -> None:
 
 
 def test_role_from_an_organization_is_not_pushed_to_clerk() -> None:
-    """It would become part of Clerk's list, and the user would keep it after leaving."""
+    """Otherwise, it would become part of Clerk's list, and the user would keep it after leaving."""
     zofia = person(roles=["CLIENT"])
     receive(samples.user_event("user.created", zofia), member_of(zofia.clerk_id).event("created"))
     user = User.objects.get()
@@ -183,7 +183,7 @@ def test_members_of_a_large_organization_are_updated_by_a_job(monkeypatch: pytes
     assert [roles_of(str(user.clerk_id)) for user in users] == [["CLIENT"]] * 3
 
 
-def test_events_about_users_execute_no_statement_more() -> None:
+def test_events_about_users_execute_no_additional_statement() -> None:
     zofia = person(roles=["CLIENT"])
     receive(samples.user_event("user.created", zofia), member_of(zofia.clerk_id).event("created"))
     update = received(samples.user_event("user.updated", zofia.with_changes(first_name="Zosia")))

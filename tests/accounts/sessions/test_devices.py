@@ -99,10 +99,10 @@ class TestEmails:
 class TestStatements:
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("user_agents", ((SAFARI,), (SAFARI, SAFARI), (SAFARI, CHROME)))
-    def test_device_costs_no_statement(
+    def test_device_needs_no_additional_statement(
         self, webhook: WebhookClient, olive: SampleUser, user_agents: tuple[str, ...]
     ) -> None:
-        """Neither a first, nor a known, nor a new device."""
+        """This applies to a first, a known and a new device."""
         *before, last = [sign_in(olive, user_agent) for user_agent in user_agents]
         inbox.receive_group([received(sign_in(person(), SAFARI))])  # opens the connection
         for event in before:

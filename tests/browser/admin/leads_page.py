@@ -1,4 +1,4 @@
-"""An admin decides about the waitlist, and a person who was invited signs up. With and without JavaScript."""
+"""An admin decides about the waitlist, and an invited person signs up. With and without JavaScript."""
 
 import time
 from collections.abc import Iterator

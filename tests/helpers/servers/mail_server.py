@@ -1,4 +1,4 @@
-"""A minimal SMTP server that accepts every message, or refuses every recipient."""
+"""A minimal SMTP server that accepts all messages, or rejects all recipients."""
 
 import socketserver
 from collections.abc import Iterator

@@ -64,7 +64,7 @@ def test_damaged_and_excessive_files_are_rejected(content: bytes, code: str) -> 
     assert error_code(content) == code
 
 
-def test_hostile_file_takes_little_time() -> None:
+def test_hostile_file_is_rejected_quickly() -> None:
     hostile = pdf_file(b"/#4a#61#76#61" * 600_000, *[pdf_stream(bytes(100 * MEGABYTE))] * 4)
     start = time.process_time()
     assert error_code(hostile) == "too_complex"

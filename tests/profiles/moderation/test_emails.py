@@ -28,7 +28,7 @@ def adam() -> Actor:
     return Actor(user=admin)
 
 
-def test_hidden_page_is_emailed_with_the_reason(olive: BuilderProfile, adam: Actor) -> None:
+def test_owner_gets_the_reason_for_hiding(olive: BuilderProfile, adam: Actor) -> None:
     for reason in ("Not your work.", "Not your work.", "The images are copied."):
         moderation.hide(olive, reason, actor=adam)
     first, second = deliver()
@@ -38,7 +38,7 @@ def test_hidden_page_is_emailed_with_the_reason(olive: BuilderProfile, adam: Act
     assert "/builders/olive-owner/" in first.body
 
 
-def test_shown_page_is_emailed_with_the_earlier_reason(olive: BuilderProfile, adam: Actor) -> None:
+def test_owner_gets_an_email_when_the_page_is_shown_again(olive: BuilderProfile, adam: Actor) -> None:
     moderation.unhide(olive, actor=adam)
     moderation.hide(olive, "Not your work.", actor=adam)
     moderation.unhide(olive, actor=adam)
@@ -48,7 +48,7 @@ def test_shown_page_is_emailed_with_the_earlier_reason(olive: BuilderProfile, ad
     assert "Not your work." in email.body
 
 
-def test_tier_is_emailed_without_the_internal_evidence(olive: BuilderProfile, adam: Actor) -> None:
+def test_email_about_a_tier_omits_the_internal_evidence(olive: BuilderProfile, adam: Actor) -> None:
     moderation.set_tier(olive, 2, "Reviewed by Adam, folder 7", actor=adam)
     moderation.set_tier(olive, 2, "Reviewed by Adam, folder 8", actor=adam)
     [email] = deliver()
@@ -57,7 +57,7 @@ def test_tier_is_emailed_without_the_internal_evidence(olive: BuilderProfile, ad
     assert "folder" not in email.body
 
 
-def test_badges_are_emailed(olive: BuilderProfile, adam: Actor) -> None:
+def test_owner_gets_emails_about_badges(olive: BuilderProfile, adam: Actor) -> None:
     for _ in range(2):
         moderation.award(olive, "identity", "Passport seen", actor=adam)
     for _ in range(2):
@@ -69,7 +69,7 @@ def test_badges_are_emailed(olive: BuilderProfile, adam: Actor) -> None:
     assert "copy" not in withdrawn.body  # The reason is only for admins.
 
 
-def test_declined_request_is_emailed_with_the_reason(olive: BuilderProfile, adam: Actor) -> None:
+def test_owner_gets_the_reason_for_declining(olive: BuilderProfile, adam: Actor) -> None:
     review = ReviewRequest.objects.create(builder=olive, tier=2, text="Two shops.")
     reviews.decide(review, Decision(ReviewRequest.State.DECLINED, "The shops are not yours."), actor=adam)
     [email] = deliver()

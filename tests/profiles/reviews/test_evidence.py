@@ -72,7 +72,7 @@ def test_number_and_size_of_files_are_limited(owner: Client) -> None:
     assert not ReviewRequest.objects.exists()
 
 
-def test_files_have_to_be_chosen_again_if_another_field_is_invalid(owner: Client) -> None:
+def test_files_must_be_chosen_again_if_another_field_is_invalid(owner: Client) -> None:
     response = send(owner, ("a.pdf", pdf_file()), links="not a link", text="Kept")
     text = response.content.decode()
     assert response.status_code == 422

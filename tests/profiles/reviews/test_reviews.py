@@ -187,7 +187,7 @@ class TestRequest:
 
 
 class TestPublicPage:
-    def test_page_says_what_was_checked_and_when(self, olive: BuilderProfile, adam: User) -> None:
+    def test_page_shows_what_was_checked_and_when(self, olive: BuilderProfile, adam: User) -> None:
         before = text_of(Client().get("/builders/olive-owner/"))
         assert "Checked by our team" not in before
         decide(ask(olive), adam)
@@ -252,7 +252,7 @@ class TestDecision:
         assert Badge.objects.get(builder=olive).evidence == "Passport seen in a call."
         assert "Passport seen in a call." in text_of(Client().get("/builders/olive-owner/"))
 
-    def test_declined_request_changes_nothing_and_explains(
+    def test_declined_request_changes_nothing_and_shows_the_reason(
         self, olive: BuilderProfile, owner: Client, admin: Client
     ) -> None:
         review = ask(olive)
@@ -306,7 +306,7 @@ class TestDecision:
         olive.refresh_from_db()
         assert (olive.validation_tier, Badge.objects.count()) == (1, 0)
 
-    def test_admin_cannot_decide_about_the_own_profile(self, olive: BuilderProfile) -> None:
+    def test_admin_cannot_decide_about_own_profile(self, olive: BuilderProfile) -> None:
         User.objects.filter(pk=olive.user_id).update(roles=["BUILDER", "ADMIN"])
         review = ask(olive)
         own = signed_in(User.objects.get(pk=olive.user_id))
@@ -370,7 +370,7 @@ class TestQueue:
         text = text_of(admin.post(f"{ADMIN}{review.pk}/assign/", {"to": "", "instead_of": str(adam.pk)}, follow=True))
         assert "Assignment removed." in text
 
-    def test_former_admin_does_not_hold_a_request(self, olive: BuilderProfile, admin: Client) -> None:
+    def test_former_admin_is_no_longer_assigned(self, olive: BuilderProfile, admin: Client) -> None:
         review, former = ask(olive), UserFactory.create(admin=True, name="Former Admin")
         reviews.assign(review, former, instead_of=None, actor=Actor(user=former))
         User.objects.filter(pk=former.pk).update(roles=[])

@@ -120,7 +120,9 @@ def test_former_member_does_not_show_the_organization(olive: BuilderProfile) -> 
     assert "Harbor" not in text(PAGE)  # a new membership is hidden until it is chosen
 
 
-def test_page_needs_no_query_more(olive: BuilderProfile, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_page_needs_no_additional_query(
+    olive: BuilderProfile, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     show(olive)
     browser = visitor()
     with django_assert_num_queries(3):  # the profile with its organizations, projects and badges

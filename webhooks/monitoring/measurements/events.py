@@ -13,7 +13,7 @@ from webhooks.monitoring.measurements.counting import count
 
 #: This many failures of one type without a later success mean that its handler is broken, even on a quiet site.
 MIN_TYPE_FAILURES = 2
-#: With this many, the handler is broken even if events of the type succeeded shortly before, for example before an upgrade.
+#: This many failures mean a broken handler, even if events of the type succeeded recently, such as before an upgrade.
 MANY_TYPE_FAILURES = 5
 #: Number of the newest events whose lag is compared.
 RECENT_EVENTS = 5
@@ -39,7 +39,7 @@ def read_events(now: datetime) -> dict[str, Any]:
 
 
 def _failing_types() -> dict[str, set[str]]:
-    """Return the types with a few, and with many failed events and no success since. Reads a few rows per type."""
+    """Return the types with few and with many failures and no success since. Reads a few rows per type."""
     failed = WebhookEvent.objects.filter(state=WebhookEvent.State.FAILED).order_by("-received_at")
     times: dict[str, list[datetime]] = {}
     for event_type, received_at in failed.values_list("event_type", "received_at")[:MAX_CHECKED]:
