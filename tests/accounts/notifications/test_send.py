@@ -1,5 +1,6 @@
 """Notifications are sent once per cause, in the user's language, and only to the right people."""
 
+import threading
 from email import message_from_bytes, policy
 from email.policy import SMTP
 from smtplib import SMTPDataError, SMTPRecipientsRefused
@@ -246,3 +247,32 @@ class TestHeaders:
         assert line.endswith(b">")
         assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in email.message(policy=SMTP).as_bytes()
         assert len(line) < 998
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_send_one_email(vera: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job can be restarted while its first worker still waits for the mail server."""
+    notification = send.notify(vera, OPTIONAL, "news:1")
+    assert notification
+    is_sending, may_finish, sent = threading.Event(), threading.Event(), []
+
+    def send_slowly(self: EmailWithLinks) -> int:
+        is_sending.set()
+        assert may_finish.wait(10)
+        sent.append(self.subject)
+        return 1
+
+    def work() -> None:
+        send.send_notification(notification.pk)
+        connection.close()
+
+    monkeypatch.setattr(EmailWithLinks, "send", send_slowly)
+    first, second = threading.Thread(target=work), threading.Thread(target=work)
+    first.start()
+    assert is_sending.wait(10)
+    second.start()
+    may_finish.set()
+    for worker in (first, second):
+        worker.join(30)
+    assert sent == ["News about your page"]
+    assert Notification.objects.get().state == State.SENT
