@@ -38,7 +38,7 @@ LISTS: dict[str, tuple[StrOrPromise, Callable[[], str]]] = {
 
 #: The endpoint with its URL and signing secret, and its deliveries.
 CLERK_DASHBOARD = "https://dashboard.clerk.com/last-active?path=webhooks"
-#: Alerts whose cause can be in Clerk's settings of the endpoint.
+#: Alerts that wrong settings of the endpoint in Clerk can cause.
 ENDPOINT_RULES = (Alert.Rule.SILENCE, Alert.Rule.REJECTED, Alert.Rule.DRIFT, Alert.Rule.OTHER_INSTANCE)
 
 

@@ -136,7 +136,7 @@ def test_removed_member_needs_no_request(clerk: StandIn, membership: Organizatio
     max_examples=12, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_both_sides_agree_after_any_history(clerk: StandIn, steps: list[str]) -> None:
-    """All webhooks are lost. Changes on both sides meet through the queue and reconciliation."""
+    """Webhooks are lost, so changes reach the other side only through the queue and reconciliation."""
     OrganizationMembership.objects.all().delete()
     olive = clerk.create(first_name="Olive")
     harbor = call(clerk, "POST", "/v1/organizations", {"name": "Harbor", "created_by": olive["id"]})
