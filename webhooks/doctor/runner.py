@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 
 from django.db import DatabaseError
@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.clerk.diagnostics import Finding
 from core import redaction
 from core.times import MAX_AHEAD
-from webhooks.doctor.catalogue import CHECKS, Check
+from webhooks.doctor.catalogue import CHECKS, MINUTE, Check
 from webhooks.models import CheckResult
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 #: Seconds to wait for all checks that run in threads. Most checks have shorter timeouts of their own.
 TIMEOUT_S = 15.0
 MAX_TEXT_LENGTH = 1000
+#: How often a failed check runs, so that its alert ends soon after the repair.
+FAILED_EVERY = MINUTE
 NO_ANSWER = "The check did not end within {:g} seconds."
 STILL_RUNNING = "An earlier run of this check has not ended yet."
 NEXT_RUN = "The next run will show the result."
@@ -58,15 +60,21 @@ def run(
 
 def run_due() -> list[CheckResult]:
     """Run the checks whose last result is older than their interval."""
-    now, checked = timezone.now(), dict(CheckResult.objects.values_list("name", "checked_at"))
-    # Allow for the seconds between the job's start and the time of the result.
-    due = [n for n, check in CHECKS.items() if n not in checked or _is_due(now - checked[n], check)]
+    now, results = timezone.now(), CheckResult.objects.in_bulk()
+    due = [name for name, check in CHECKS.items() if name not in results or _is_due(now, results[name], check)]
     return run(due)
 
 
-def _is_due(age: timedelta, check: Check) -> bool:
+def interval_of(check: Check, result: CheckResult) -> timedelta:
+    """Return how long after a result the check runs again."""
+    return min(check.every, FAILED_EVERY) if result.state == CheckResult.State.FAILED else check.every
+
+
+def _is_due(now: datetime, result: CheckResult, check: Check) -> bool:
     """Return whether a result has to be replaced because of its age, or because it was stored while the clock was ahead."""
-    return age > check.every * 0.8 or age < -MAX_AHEAD
+    age = now - result.checked_at
+    # Allow for the seconds between the job's start and the time of the result.
+    return age > interval_of(check, result) * 0.8 or age < -MAX_AHEAD
 
 
 def latest() -> dict[str, CheckResult]:

@@ -303,3 +303,15 @@ class TestRunner:
         CheckResult.objects.filter(name__in=["disk", "mail"]).update(checked_at=now - timedelta(minutes=2))
         runner.run_due()
         assert ran == ["disk"]  # mail is checked every 15 minutes
+
+    def test_failed_checks_run_again_after_a_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ran: list[str] = []
+        monkeypatch.setattr(runner, "run", ran.extend)
+        now = timezone.now()
+        for name in CHECKS:
+            CheckResult.objects.create(name=name, state=State.PASSED, checked_at=now)
+        failed_at = {"mail": now - timedelta(minutes=1), "media": now - timedelta(seconds=10)}
+        for name, checked_at in failed_at.items():
+            CheckResult.objects.filter(name=name).update(state=State.FAILED, checked_at=checked_at)
+        runner.run_due()
+        assert ran == ["mail"]
