@@ -1,6 +1,6 @@
 """The page of a reconciliation report: its status, figures, and the users that differed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from django.urls import reverse
@@ -138,9 +138,44 @@ def _summary(run: Reconciliation) -> str:
         return _("Paused. The next job continues with the next part of Clerk’s list.")
     if not run.differed:
         return _("No differences found.")
-    message = ngettext("%(count)d user differed: %(fields)s.", "%(count)d users differed: %(fields)s.", run.differed)
-    fields = ", ".join(sorted(run.fields)) or _("existence")
-    return f"{message % {'count': run.differed, 'fields': fields}} {_remaining_differences(run)}"
+    message = ngettext("%(count)d user differed: %(kinds)s.", "%(count)d users differed: %(kinds)s.", run.differed)
+    parts = [message % {"count": run.differed, "kinds": ", ".join(_counts(run))}]
+    if run.fields:
+        parts.append(_("Fields that differed: %(fields)s.") % {"fields": ", ".join(sorted(run.fields))})
+    return " ".join([*parts, _remaining_differences(run)])
+
+
+def _counts(run: Reconciliation) -> Iterator[str]:
+    """Yield the number of users with each kind of difference that the run found."""
+    yield from (message % {"count": number} for number, message in _messages(run) if number)
+
+
+def _messages(run: Reconciliation) -> Iterable[tuple[int, str]]:
+    return (
+        (run.missing, ngettext("%(count)d was missing here", "%(count)d were missing here", run.missing)),
+        (run.stale, ngettext("%(count)d was out of date here", "%(count)d were out of date here", run.stale)),
+        (run.deleted, ngettext("%(count)d was deleted in Clerk", "%(count)d were deleted in Clerk", run.deleted)),
+        (
+            run.unpushed,
+            ngettext(
+                "%(count)d had a change that was not pushed to Clerk",
+                "%(count)d had changes that were not pushed to Clerk",
+                run.unpushed,
+            ),
+        ),
+        (
+            run.unreadable,
+            ngettext("%(count)d was unreadable", "%(count)d were unreadable", run.unreadable),
+        ),
+        (
+            run.skipped_deletions,
+            ngettext(
+                "%(count)d was missing from Clerk’s list",
+                "%(count)d were missing from Clerk’s list",
+                run.skipped_deletions,
+            ),
+        ),
+    )
 
 
 def _remaining_differences(run: Reconciliation) -> str:

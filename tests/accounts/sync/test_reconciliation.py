@@ -441,7 +441,9 @@ def test_admin_shows_match_rate_and_differences(client: Client) -> None:
     assert "88.89%" in report
     assert "Olive &lt;script&gt; &amp; Sons</code>" in report
     assert "out of date here" in report
-    assert "1 user differed: name. All differences were repaired." in report
+    assert (
+        "1 user differed: 1 was out of date here. Fields that differed: name. All differences were repaired." in report
+    )
 
 
 @pytest.mark.parametrize(
@@ -449,19 +451,30 @@ def test_admin_shows_match_rate_and_differences(client: Client) -> None:
     (
         ({"state": "failed", "error": "Clerk is <away>"}, "Failed: Clerk is &lt;away&gt;"),
         ({}, "No differences found."),
-        ({"stale": 1, "fields": {"name": 1}}, "1 user differed: name. All differences were repaired."),
-        ({"missing": 1}, "1 user differed: existence. All differences were repaired."),
+        (
+            {"stale": 1, "fields": {"name": 1}},
+            "1 user differed: 1 was out of date here. Fields that differed: name. All differences were repaired.",
+        ),
+        ({"missing": 1}, "1 user differed: 1 was missing here. All differences were repaired."),
+        (
+            {"missing": 3, "stale": 1, "deleted": 1, "fields": {"name": 1}},
+            "5 users differed: 3 were missing here, 1 was out of date here, 1 was deleted in Clerk. Fields that differed: name.",
+        ),
+        (
+            {"unpushed": 2, "unreadable": 1, "skipped_deletions": 2},
+            "5 users differed: 2 had changes that were not pushed to Clerk, 1 was unreadable, 2 were missing from Clerk’s list. 3 users",
+        ),
         (
             {"stale": 2, "fields": {"roles": 1, "name": 1}, "dry_run": True},
-            "2 users differed: name, roles. Nothing was",
+            "2 users differed: 2 were out of date here. Fields that differed: name, roles. Nothing was changed.",
         ),
         (
             {"stale": 2, "fields": {"name": 2}, "unrepaired": 1},
-            "2 users differed: name. 1 user still differs. See the examples for the reasons.",
+            "Fields that differed: name. 1 user still differs. See the examples for the reasons.",
         ),
         (
             {"stale": 2, "fields": {"name": 2}, "unrepaired": 2},
-            "2 users differed: name. 2 users still differ. See the examples for the reasons.",
+            "Fields that differed: name. 2 users still differ. See the examples for the reasons.",
         ),
     ),
 )

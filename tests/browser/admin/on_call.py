@@ -141,7 +141,9 @@ class TestFetch:
         with expecting_no_errors(tab):
             apply_action(tab, "Fetch from Clerk", "The user is waiting for it")
             expect(tab.locator(".messagelist")).to_contain_text("Fetching the user from Clerk.")
-            result = tab.get_by_text("1 user differed: name. All differences were repaired.")
+            result = tab.get_by_text(
+                "1 user differed: 1 was out of date here. Fields that differed: name. All differences were repaired."
+            )
             for _second in range(30):
                 if result.count():
                     break
