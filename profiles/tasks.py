@@ -57,7 +57,9 @@ def delete_expired_versions(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="erase_review_evidence")
 @describe(
     _("Erase the evidence of old reviews"),
-    _("Erases the descriptions, links and files of review requests that were closed REVIEW_EVIDENCE_DAYS ago."),
+    _(
+        "Erases the descriptions, links and files of review requests that were closed more than REVIEW_EVIDENCE_DAYS days ago."
+    ),
 )
 def erase_review_evidence(timestamp: int) -> None:
     reviews.erase_expired_evidence()

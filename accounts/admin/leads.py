@@ -188,5 +188,5 @@ def _invite(request: HttpRequest, form: InvitationForm) -> Lead | None:
     except DecisionError as error:
         messages.error(request, str(error))
         return None
-    messages.success(request, _("Clerk sends the invitation by email."))
+    messages.success(request, _("Invitation created. Clerk sends it by email."))
     return lead

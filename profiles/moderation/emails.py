@@ -118,7 +118,7 @@ VISIBILITY_DECIDED = Kind(
 REVIEW_DECIDED = Kind(
     "review_decided",
     _("Reviews of your work"),
-    _("When our team decides about your request, changes your tier, or awards or withdraws a badge."),
+    _("When our team decides on your request, changes your tier, or awards or withdraws a badge."),
     _build_review,
 )
 KINDS = (VISIBILITY_DECIDED, REVIEW_DECIDED)

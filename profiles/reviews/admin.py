@@ -111,7 +111,7 @@ class ReviewRequestAdmin(ReadOnlyAdmin[ReviewRequest]):
             _decide(request, review, form.cleaned_data)
             return redirect("admin:profiles_reviewrequest_change", review.pk)
         context = {
-            "title": gettext("Decide about a review request"),
+            "title": gettext("Decide on a review request"),
             "opts": self.opts,
             "form": form,
             "original": review,

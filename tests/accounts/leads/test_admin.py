@@ -102,7 +102,7 @@ class TestWithStandIn:
     def test_invitation_is_sent_and_revoked(self, api: StandIn, browser: Client) -> None:
         data = {"email": " Carl@Example.com ", "roles": ["BUILDER"], "reason": REASON}
         page = browser.post(f"{LIST}invite/", data, follow=True)
-        assert "Clerk sends the invitation by email." in page.content.decode()
+        assert "Invitation created. Clerk sends it by email." in page.content.decode()
         lead = Lead.objects.get()
         assert (lead.email, lead.state, lead.reason) == ("carl@example.com", "pending", REASON)
         assert "New state: Revoked." in decide(browser, lead, "revoke")

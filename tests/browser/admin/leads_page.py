@@ -70,7 +70,7 @@ def test_admin_invites_a_person(tab: Page, site: Site, request: pytest.FixtureRe
     tab.get_by_label("Email address").fill(f"ivo.invited.{request.node.callspec.id}@example.com")
     tab.get_by_label("Builder").check()
     decide(tab, "Send invitation")
-    expect(tab.get_by_text("Clerk sends the invitation by email.")).to_be_visible()
+    expect(tab.get_by_text("Invitation created. Clerk sends it by email.")).to_be_visible()
     expect(tab.get_by_role("button", name="Revoke invitation")).to_be_visible()
 
 
