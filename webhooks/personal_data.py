@@ -1,12 +1,14 @@
 """Export and erase the personal data in the inbox; see core.personal_data."""
 
+import json
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.clerk.lead_payloads import LEAD_TYPES
+from accounts.clerk.organization_payloads import ORGANIZATION_INVITATION_TYPES
 from accounts.clerk.payload_exports import own_payload
-from accounts.models import Lead, User
+from accounts.models import Lead, OrganizationInvitation, User
 from core.personal_data import PersonalData
 from webhooks.models import Attempt, ReplayFinding, WebhookEvent
 
@@ -42,6 +44,23 @@ def erase(user: User) -> None:
     lead_ids = Lead.objects.filter(user=user).values_list("lead_id", flat=True)
     for lead_id in lead_ids:
         _clear(WebhookEvent.objects.filter(event_type__in=LEAD_TYPES, payload__contains=lead_id))
+    _clear(_organization_invitation_events(user))
+
+
+def _organization_invitation_events(user: User) -> QuerySet[WebhookEvent]:
+    """Return the events about invitations to organizations that the user accepted or received.
+
+    They name a user only if the invitation was accepted. accounts has erased the addresses in the database, but not in
+    `user`. Invitations are deleted before the payloads of their events, so the address is necessary.
+    """
+    condition = Q(pk__in=[])
+    if user.email and user.email_verified_at:
+        for is_escaped in (True, False):
+            condition |= Q(payload__icontains=json.dumps(user.email, ensure_ascii=is_escaped))
+    invitations = OrganizationInvitation.objects.exclude(user_clerk_id="").filter(user_clerk_id=user.clerk_id or "")
+    for clerk_id in invitations.values_list("clerk_id", flat=True):
+        condition |= Q(payload__contains=clerk_id)
+    return WebhookEvent.objects.filter(condition, event_type__in=ORGANIZATION_INVITATION_TYPES)
 
 
 def _clear(events: QuerySet[WebhookEvent]) -> None:

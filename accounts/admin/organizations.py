@@ -171,7 +171,7 @@ def _related_rows(organization_id: int) -> dict[str, Any]:
     rows = AuditLog.objects.filter(target=target).select_related("subject").order_by("-pk")[:MAX_SHOWN]
     return {
         "members": list(members.select_related("user").order_by("-pk")[:MAX_SHOWN]),
-        "invitations": list(organization.invitations.all()[:MAX_SHOWN]),
+        "invitations": list(organization.invitations.filter(erased_at=None)[:MAX_SHOWN]),
         "changes": [(row, ACTION_LABELS.get(row.action, row.action), _role_change(row)) for row in rows],
         "target": target,
     }

@@ -310,3 +310,6 @@ ORGANIZATION_PARSERS: dict[str, Callable[[object, datetime], OrganizationPayload
     "organizationInvitation.accepted": _invitation(Rank.UPDATED),
     "organizationInvitation.revoked": _invitation(Rank.UPDATED),
 }
+ORGANIZATION_INVITATION_TYPES = frozenset(
+    event_type for event_type in ORGANIZATION_PARSERS if event_type.startswith("organizationInvitation.")
+)

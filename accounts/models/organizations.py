@@ -118,7 +118,11 @@ class OrganizationMembership(models.Model):
 
 
 class OrganizationInvitation(models.Model):
-    """An invitation to an organization. Accepted and revoked invitations never become pending again."""
+    """An invitation to an organization, or its tombstone without the address.
+
+    Accepted and revoked invitations never become pending again. If the personal data of an invitation is erased, later
+    events about the invitation are stale and cannot restore the data.
+    """
 
     #: How long finished and expired invitations are kept, in days.
     RETENTION_DAYS: ClassVar[int] = 30
@@ -131,14 +135,17 @@ class OrganizationInvitation(models.Model):
 
     clerk_id = models.CharField(max_length=64, editable=False)
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="invitations")
-    email = models.EmailField()
-    #: The Clerk ID of the user who accepted the invitation, or "".
+    email = models.EmailField(blank=True)
+    #: The Clerk ID of the user who accepted the invitation, or whose erasure also erased it. Otherwise "".
     user_clerk_id = models.CharField(max_length=64, blank=True, db_index=True)
     role = models.CharField(max_length=100, blank=True)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     expires_at = models.DateTimeField(null=True, blank=True)
     clerk_updated_at = models.DateTimeField(null=True, blank=True)
     clerk_version = models.CharField(max_length=128, blank=True, editable=False)
+    erased_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the personal data was erased."
+    )
 
     class Meta:
         ordering = [F("clerk_updated_at").desc(nulls_last=True), "-pk"]

@@ -225,6 +225,8 @@ def _update_invitation(batch: _Batch, payload: ClerkOrganizationInvitation) -> O
     row = batch.invitations.get(payload.invitation_id)
     if row is None:
         return Outcome.LEFT_OUT
+    if row.erased_at:
+        return Outcome.STALE
     new = (payload.status != State.PENDING, payload.version)
     if new < (row.state != State.PENDING, row.clerk_version):
         return Outcome.STALE

@@ -23,14 +23,16 @@ def export_invitations(user: User) -> list[dict[str, Any]]:
 
 
 def erase(user: User) -> None:
+    """Delete the memberships, and erase the invitations. Their IDs stay, so that a late event cannot restore the address."""
     _memberships(user).delete()
-    _invitations(user).delete()
+    _invitations(user).update(email="", role="", user_clerk_id=user.clerk_id or "", erased_at=timezone.now())
 
 
 def delete_expired() -> None:
     """Delete invitations a month after they expired, or after their last change if they never expire."""
     ended_before = timezone.now() - timedelta(days=OrganizationInvitation.RETENTION_DAYS)
-    invitations = OrganizationInvitation.objects.annotate(ended_at=Coalesce("expires_at", "clerk_updated_at"))
+    invitations = OrganizationInvitation.objects.filter(erased_at=None)
+    invitations = invitations.annotate(ended_at=Coalesce("expires_at", "clerk_updated_at"))
     invitations.filter(ended_at__lt=ended_before).delete()
 
 

@@ -20,7 +20,8 @@ def lock_or_insert[R: Row](model: type[R], wanted: Mapping[str, R], *, skip_lock
     # In one order everywhere, so that concurrent transactions cannot deadlock.
     new = [wanted[clerk_id] for clerk_id in sorted(set(wanted) - set(rows))]
     rows |= {row.clerk_id: row for row in insert_new(new, key="clerk_id")}
-    # The insert waited for concurrent transactions to commit, so the other rows exist now. Rows are never deleted.
+    # The insert waited for concurrent transactions to commit, so the other rows exist now. Jobs delete only rows that are
+    # old, or whose user has been deleted for a month. If a row is deleted in between, it is left out.
     return rows | _lock(model, set(wanted) - set(rows), skip_locked=skip_locked)
 
 

@@ -261,7 +261,46 @@ def test_memberships_and_invitations_are_exported_and_erased() -> None:
     User.objects.filter(pk=zofia.pk).update(deleted_at=timezone.now(), is_active=False)
     erasure.erase_user(zofia.pk)
     assert OrganizationMembership.objects.count() == 1
-    assert not OrganizationInvitation.objects.exists()
+    assert OrganizationInvitation.objects.get().email == ""
+
+
+def erase(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(deleted_at=timezone.now(), is_active=False)
+    erasure.erase_user(user.pk)
+
+
+def test_late_event_does_not_restore_an_erased_invitation() -> None:
+    zofia = UserFactory.create(email="zofia@example.com", confirmed=True)
+    invitation = SampleInvitation(SampleOrganization(), email="zofia@example.com")
+    receive(invitation.event("created"))
+    erase(zofia)
+    OrganizationInvitation.objects.update(expires_at=timezone.now() - timedelta(days=100))
+    personal_data.delete_expired()
+    assert receive(invitation.event("revoked")) == [STALE]
+    row = OrganizationInvitation.objects.get()
+    assert (row.email, row.state, row.erased_at is None) == ("", "pending", False)
+
+
+@pytest.mark.parametrize("is_deleted", (False, True), ids=("stored", "deleted after its expiry"))
+def test_payloads_with_the_address_are_erased_with_the_user(*, is_deleted: bool) -> None:
+    zofia = UserFactory.create(email="zofia@example.com", confirmed=True)
+    harbor = SampleOrganization()
+    other = SampleInvitation(harbor, email="not-zofia@example.com")
+    for invitation in (SampleInvitation(harbor, email="Zofia@example.com"), other):
+        receive(invitation.event("created"), invitation.event("revoked"))
+    if is_deleted:
+        OrganizationInvitation.objects.all().delete()
+    erase(zofia)
+    kept = WebhookEvent.objects.filter(payload__contains="@example.com").values_list("payload", flat=True)
+    assert [other.clerk_id in str(payload) for payload in kept] == [True, True]
+
+
+def test_payloads_of_accepted_invitations_to_another_address_are_erased() -> None:
+    zofia = UserFactory.create()
+    invitation = SampleInvitation(SampleOrganization(), email="at-work@example.com", user_id=str(zofia.clerk_id))
+    receive(invitation.event("created"), invitation.event("accepted"))
+    erase(zofia)
+    assert not WebhookEvent.objects.filter(payload__contains="at-work@example.com").exists()
 
 
 def test_invitation_to_an_unverified_address_is_not_exported() -> None:
