@@ -33,7 +33,7 @@ def update_roles(clerk_ids: Collection[str], actor: Actor, *, skip_locked: bool 
     Args:
         skip_locked: do not wait for users that other transactions have locked. A job updates them later.
     """
-    now = sorted(clerk_ids)[:MAX_USERS]
+    now, later = sorted(clerk_ids)[:MAX_USERS], sorted(clerk_ids)[MAX_USERS:]
     users = derived_state.lock("clerk_id", now, skip_locked=skip_locked)
     given = _given_roles(now)
     before = {user.pk: user.roles for user in users}
@@ -42,8 +42,16 @@ def update_roles(clerk_ids: Collection[str], actor: Actor, *, skip_locked: bool 
     known = [user for user in changed if not user.is_provisional]
     announce_changes([(user, before[user.pk], actor) for user in known])
     derived_state.repair([(user, actor) for user in known])
-    if later := sorted(set(clerk_ids) - {str(user.clerk_id) for user in users}):
+    if skip_locked:
+        later += _existing(set(now) - {str(user.clerk_id) for user in users})
+    if later:
         update_organization_roles.defer(clerk_ids=later)
+
+
+def _existing(clerk_ids: set[str]) -> list[str]:
+    """Return the IDs that have a user. A membership can be deleted before its user is known."""
+    users = User.objects.filter(clerk_id__in=clerk_ids).order_by("clerk_id") if clerk_ids else User.objects.none()
+    return [str(clerk_id) for clerk_id in users.values_list("clerk_id", flat=True)]
 
 
 def refresh() -> int:

@@ -5,7 +5,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -25,6 +25,7 @@ from audit.models import AuditLog
 from profiles.models import BuilderProfile
 from tests.accounts.organizations.test_apply import receive
 from tests.helpers.factories import UserFactory
+from tests.helpers.locks import hold_lock
 from tests.helpers.organizations import SampleMembership, SampleOrganization
 from tests.helpers.webhooks import person
 from tests.webhooks.inbox.test_batches import receive_all, received
@@ -181,6 +182,33 @@ def test_members_of_a_large_organization_are_updated_by_a_job(monkeypatch: pytes
     monkeypatch.setattr(roles, "MAX_USERS", 100)
     roles.update_organization_roles(clerk_ids=later)
     assert [roles_of(str(user.clerk_id)) for user in users] == [["CLIENT"]] * 3
+
+
+@pytest.mark.parametrize("skip_locked", (False, True))
+def test_deleted_membership_of_an_unknown_user_queues_no_job(
+    monkeypatch: pytest.MonkeyPatch,
+    skip_locked: bool,  # noqa: FBT001
+) -> None:
+    """The job would queue itself again, because it never finds the user."""
+    deferred: list[list[str]] = []
+    monkeypatch.setattr(roles.update_organization_roles, "defer", lambda **job: deferred.append(job["clerk_ids"]))
+    receive(member_of(person().clerk_id).event("deleted"))
+    roles.update_roles([person().clerk_id], SYSTEM, skip_locked=skip_locked)
+    roles.update_organization_roles(clerk_ids=[person().clerk_id])
+    assert deferred == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_user_locked_by_another_transaction_is_updated_by_a_job(
+    monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    zofia = UserFactory.create(client=True)
+    deferred: list[list[str]] = []
+    monkeypatch.setattr(roles.update_organization_roles, "defer", lambda **job: deferred.append(job["clerk_ids"]))
+    query = f"SELECT id FROM accounts_user WHERE id = {zofia.pk} FOR UPDATE"
+    with hold_lock(database_url, query), transaction.atomic():
+        roles.update_roles([str(zofia.clerk_id), person().clerk_id], SYSTEM, skip_locked=True)
+    assert deferred == [[zofia.clerk_id]]
 
 
 def test_events_about_users_execute_no_additional_statement() -> None:
