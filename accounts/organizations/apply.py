@@ -22,7 +22,7 @@ from accounts.clerk.organization_payloads import (
 )
 from accounts.models import Organization, OrganizationInvitation, OrganizationMembership, User
 from accounts.organizations.roles import update_roles
-from accounts.organizations.rows import find_users, lock_or_insert
+from accounts.organizations.rows import find_users, lock_or_insert, lock_unchanged
 from accounts.sync.apply import Outcome
 from accounts.sync.changes import Changes
 from audit import log
@@ -119,7 +119,7 @@ def _load(payloads: Sequence[OrganizationPayload], *, skip_locked: bool) -> _Bat
 
 
 def _organizations(payloads: Sequence[OrganizationPayload], *, skip_locked: bool) -> dict[str, Organization]:
-    """Return the organizations of all payloads. Only those that a payload changes are locked.
+    """Return the organizations of all payloads. Only those that a payload changes are locked exclusively.
 
     Otherwise, the events of a large organization's members would wait for each other.
     """
@@ -128,7 +128,12 @@ def _organizations(payloads: Sequence[OrganizationPayload], *, skip_locked: bool
     changed = {str(p.organization_id) for p in payloads if _changes_organization(p, known.get(str(p.organization_id)))}
     new = {clerk_id: Organization(clerk_id=clerk_id) for clerk_id in changed}
     locked = lock_or_insert(Organization, new, skip_locked=skip_locked)
-    return {key: row for key, row in known.items() if key not in changed} | locked
+    unchanged = {key: row for key, row in known.items() if key not in changed}
+    if settings.CLERK_ORGANIZATION_ROLES:
+        joined_ids = {p.organization_id for p in payloads if isinstance(p, ClerkMembership)} & set(unchanged)
+        others = {key: row for key, row in unchanged.items() if key not in joined_ids}
+        unchanged = others | lock_unchanged(joined_ids, skip_locked=skip_locked)
+    return unchanged | locked
 
 
 def _changes_organization(payload: OrganizationPayload, known: Organization | None) -> bool:

@@ -25,6 +25,16 @@ def lock_or_insert[R: Row](model: type[R], wanted: Mapping[str, R], *, skip_lock
     return rows | _lock(model, set(wanted) - set(rows), skip_locked=skip_locked)
 
 
+def lock_unchanged(clerk_ids: set[str], *, skip_locked: bool) -> dict[str, Organization]:
+    """Return organizations by Clerk ID, and prevent their deletion until the transaction ends.
+
+    A concurrent deletion would otherwise not find the members that this transaction adds, and they would keep the roles
+    that the organization gives. The events of other members do not wait.
+    """
+    rows = lock(Organization, "clerk_id", sorted(clerk_ids), skip_locked=skip_locked, is_shared=True)
+    return {row.clerk_id: row for row in rows}
+
+
 def _lock[R: Row](model: type[R], clerk_ids: Mapping[str, R] | set[str], *, skip_locked: bool) -> dict[str, R]:
     return {row.clerk_id: row for row in lock(model, "clerk_id", list(clerk_ids), skip_locked=skip_locked)}
 

@@ -142,6 +142,7 @@ def lock[Row: models.Model](
     condition: str = "TRUE",
     annotations: tuple[tuple[str, str], ...] = (),
     skip_locked: bool = False,
+    is_shared: bool = False,
 ) -> list[Row]:
     """Lock rows of a model in primary key order until the transaction ends, and return them.
 
@@ -152,10 +153,12 @@ def lock[Row: models.Model](
         condition: an additional SQL condition.
         annotations: names and SQL of attributes to add to each row.
         skip_locked: omit rows that other transactions have locked, instead of waiting for them.
+        is_shared: prevent changes to the rows, but let other transactions lock them in the same way.
     """
     if not values:
         return []
-    sql = _lock_sql(model, column, condition, annotations) + (" SKIP LOCKED" if skip_locked else "")
+    strength = "SHARE" if is_shared else "NO KEY UPDATE"
+    sql = _lock_sql(model, column, condition, annotations, strength) + (" SKIP LOCKED" if skip_locked else "")
     with hot_cursor() as cursor:
         cursor.execute(sql, [list(values)])
         found = cursor.fetchall()
@@ -196,10 +199,12 @@ def select_related_rows(
 
 
 @cache
-def _lock_sql(model: type[models.Model], column: str, condition: str, annotations: tuple[tuple[str, str], ...]) -> str:
+def _lock_sql(
+    model: type[models.Model], column: str, condition: str, annotations: tuple[tuple[str, str], ...], strength: str
+) -> str:
     table = model._meta.db_table
     names = [*(f'"{table}"."{field.column}"' for field in loaded_fields(model)), *(sql for _, sql in annotations)]
-    suffix = f'ORDER BY "{model._meta.pk.column}" FOR NO KEY UPDATE OF "{table}"'
+    suffix = f'ORDER BY "{model._meta.pk.column}" FOR {strength} OF "{table}"'
     return f'SELECT {", ".join(names)} FROM "{table}" WHERE "{column}" = ANY(%s) AND {condition} {suffix}'  # noqa: S608
 
 

@@ -1,12 +1,14 @@
 """Roles from memberships, in addition to Clerk's list and pending changes."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -14,9 +16,11 @@ from pytest_django import Settings
 
 from accounts import tasks
 from accounts.clerk import samples
+from accounts.clerk.organization_payloads import ORGANIZATION_PARSERS, OrganizationPayload
 from accounts.identity import joins
 from accounts.models import MetadataPush, User
 from accounts.organizations import roles
+from accounts.organizations.apply import apply_payload
 from accounts.roles.permissions import RoleChangeError
 from accounts.roles.services import change_roles
 from accounts.sync.effective_roles import roles_for_clerk
@@ -27,6 +31,7 @@ from tests.accounts.organizations.test_apply import receive
 from tests.helpers.factories import UserFactory
 from tests.helpers.locks import hold_lock
 from tests.helpers.organizations import SampleMembership, SampleOrganization
+from tests.helpers.servers.processes import wait_until
 from tests.helpers.webhooks import person
 from tests.webhooks.inbox.test_batches import receive_all, received
 
@@ -182,6 +187,38 @@ def test_members_of_a_large_organization_are_updated_by_a_job(monkeypatch: pytes
     monkeypatch.setattr(roles, "MAX_USERS", 100)
     roles.update_organization_roles(clerk_ids=later)
     assert [roles_of(str(user.clerk_id)) for user in users] == [["CLIENT"]] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_organization_deleted_while_a_member_joins_gives_no_role() -> None:
+    zofia = UserFactory.create(client=True)
+    member = member_of(str(zofia.clerk_id))
+    receive(member.organization.event("created"))
+    with ThreadPoolExecutor(1) as executor:
+        with transaction.atomic():
+            apply_payload(parsed(member.event("created")), actor=SYSTEM)
+            deletion = executor.submit(apply_alone, member.organization.with_changes().event("deleted"))
+            wait_until(lambda: deletion.done() or is_waiting_for_a_lock(), "the deletion did not start")
+        deletion.result()
+    assert roles_of(str(zofia.clerk_id)) == ["CLIENT"]
+
+
+def parsed(event: dict[str, Any]) -> OrganizationPayload:
+    return ORGANIZATION_PARSERS[event["type"]](event["data"], timezone.now())
+
+
+def apply_alone(event: dict[str, Any]) -> None:
+    try:
+        with transaction.atomic():
+            apply_payload(parsed(event), actor=SYSTEM)
+    finally:
+        connection.close()
+
+
+def is_waiting_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize("skip_locked", (False, True))
