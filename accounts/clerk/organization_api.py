@@ -26,6 +26,10 @@ from accounts.clerk.organization_payloads import (
 
 #: Rows per page. Clerk's maximum is 500.
 PAGE_SIZE = 500
+#: Rows to repeat on the next page, because each deletion moves the following rows up by one.
+PAGE_OVERLAP = 50
+#: The ID of unreadable entries without an ID.
+UNKNOWN_ID = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +60,27 @@ def list_memberships(offset: int = 0) -> Page[ClerkMembership]:
     return _fetch_page("/v1/organization_memberships", offset, parse_membership)
 
 
-def list_memberships_of(clerk_id: str) -> Page[ClerkMembership]:
-    """Return a user's memberships, at most `PAGE_SIZE`. The page is empty if the user does not exist."""
+def list_membership_ids_of(clerk_id: str) -> set[str]:
+    """Return the IDs of all memberships of a user, including unreadable ones. The set is empty for an unknown user.
+
+    Raises:
+        ClerkApiError: Clerk returned an entry without an ID, which could be any membership.
+    """
+    path, ids, offset = f"/v1/users/{parse_user_id(clerk_id)}/organization_memberships", set[str](), 0
     try:
-        return _fetch_page(f"/v1/users/{parse_user_id(clerk_id)}/organization_memberships", 0, parse_membership)
+        while True:
+            page = _fetch_page(path, offset, parse_membership)
+            ids |= {payload.membership_id for payload in page.items} | {key for key, _ in page.unreadable}
+            if page.is_last:
+                break
+            # A membership that ends in the meantime moves the following entries up by one.
+            offset += PAGE_SIZE - PAGE_OVERLAP
     except ClerkNotFoundError:
         instance_guard.verify_secret_key()
-        return Page([], [], 0)
+        return set()
+    if UNKNOWN_ID in ids:
+        raise ClerkApiError(f"Clerk's response to GET {path} contains an entry without an ID.")
+    return ids
 
 
 def delete_membership(organization_id: str, clerk_id: str) -> None:
@@ -109,4 +127,5 @@ def _fetch_page[Item](path: str, offset: int, parse: Callable[..., Item]) -> Pag
 
 
 def _id_of(entry: Any) -> str:
-    return str(entry.get("id")) if isinstance(entry, dict) else repr(entry)[:50]
+    clerk_id = entry.get("id") if isinstance(entry, dict) else None
+    return clerk_id if isinstance(clerk_id, str) and clerk_id else UNKNOWN_ID

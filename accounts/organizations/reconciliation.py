@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 
 Kind, State, DifferenceKind = Reconciliation.Kind, Reconciliation.State, Reconciliation.DifferenceKind
 ORIGIN = Actor(AuditLog.Source.RECONCILIATION)
-#: Rows to repeat on the next page, because each deletion moves the following rows up by one.
-OVERLAP = 50
 #: Payloads per transaction. Their webhooks wait until it ends.
 GROUP_SIZE = 100
 #: More rows than this, and more than 5 %, are not deleted, because the lists may be incomplete.
@@ -98,7 +96,7 @@ def _read[Item: ClerkOrganization | ClerkMembership](
         run.save()
         if page.is_last:
             return ids
-        offset += organization_api.PAGE_SIZE - OVERLAP
+        offset += organization_api.PAGE_SIZE - organization_api.PAGE_OVERLAP
 
 
 def _compare_organizations(run: Reconciliation, listed: Sequence[ClerkOrganization]) -> set[str]:
@@ -150,10 +148,8 @@ def _confirmed_organizations(missing: Iterable[str]) -> list[ClerkOrganizationDe
 def _confirmed_memberships(rows: Iterable[OrganizationMembership]) -> list[ClerkMembershipDeleted]:
     """Return deletions of the memberships that are missing from the current list of their user's memberships."""
     rows = list(rows)
-    current: dict[str, set[str]] = {}
-    for clerk_id in sorted({_user_id(row) for row in rows}):
-        page = organization_api.list_memberships_of(clerk_id)
-        current[clerk_id] = {payload.membership_id for payload in page.items} | {key for key, _ in page.unreadable}
+    users = sorted({_user_id(row) for row in rows})
+    current = {clerk_id: organization_api.list_membership_ids_of(clerk_id) for clerk_id in users}
     now = timezone.now()
     return [
         ClerkMembershipDeleted(_user_id(row), row.clerk_id, row.organization.clerk_id, now)

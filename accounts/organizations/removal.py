@@ -57,7 +57,7 @@ def remove(membership_id: int) -> None:
         return
     organization, user = membership.organization.clerk_id, str(membership.user_id)
     # The member may have left and joined again. The new membership must not be removed.
-    current = {payload.membership_id for payload in organization_api.list_memberships_of(user).items}
+    current = organization_api.list_membership_ids_of(user)
     try:
         if membership.clerk_id in current:
             organization_api.delete_membership(organization, user)

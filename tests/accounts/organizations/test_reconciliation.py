@@ -88,7 +88,7 @@ def test_dry_run_changes_nothing(harbor: dict[str, Any]) -> None:
 
 def test_every_page_is_read(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(organization_api, "PAGE_SIZE", 3)
-    monkeypatch.setattr(reconciliation, "OVERLAP", 1)
+    monkeypatch.setattr(organization_api, "PAGE_OVERLAP", 1)
     ids = {call(clerk, "POST", "/v1/organizations", {"name": f"No {number}"})["id"] for number in range(8)}
     run = reconcile()
     assert (run.missing, run.compared) == (8, 8)

@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
+from accounts.clerk import organization_api
 from accounts.clerk.http import ClerkApiError, ClerkRejectedError
 from accounts.models import OrganizationMembership
 from accounts.organizations import reconciliation, removal
 from audit.log import SYSTEM
 from audit.models import AuditLog
 from tests.accounts.organizations.test_apply import live_members
+from tests.helpers.clerk import FakeClerk
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from tests.local.clerk.standin import StandIn
@@ -122,6 +125,39 @@ def test_member_who_joined_again_is_not_removed(clerk: StandIn, membership: Orga
     assert members_in_clerk(clerk) == [again["id"]]
     membership.refresh_from_db()
     assert membership.deleted_at
+
+
+def test_membership_that_cannot_be_parsed_is_removed_in_clerk(
+    membership: OrganizationMembership, fake: FakeClerk
+) -> None:
+    entry = {"id": membership.clerk_id, "role": 7}
+    fake.respond_with(httpx.Response(200, json={"data": [entry]}), httpx.Response(200, json={}))
+    remove(membership)
+    assert [request.method for request in fake.requests] == ["GET", "DELETE"]
+
+
+@pytest.mark.parametrize("entry", (None, {}, {"id": None}))
+def test_entry_without_an_id_keeps_the_membership(
+    membership: OrganizationMembership, fake: FakeClerk, entry: object
+) -> None:
+    fake.respond_with(httpx.Response(200, json={"data": [entry]}))
+    with pytest.raises(ClerkApiError, match="an entry without an ID"):
+        remove(membership)
+    assert live_members()
+
+
+def test_membership_on_a_later_page_is_removed_in_clerk(
+    clerk: StandIn, membership: OrganizationMembership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(organization_api, "PAGE_SIZE", 2)
+    monkeypatch.setattr(organization_api, "PAGE_OVERLAP", 1)
+    for number in range(3):
+        call(clerk, "POST", "/v1/organizations", {"name": f"No {number}", "created_by": membership.user_id})
+    reconciliation.reconcile()
+    last = OrganizationMembership.objects.order_by("clerk_created_at", "pk").last()
+    assert last
+    remove(last)
+    assert last.clerk_id not in members_in_clerk(clerk)
 
 
 def test_removed_member_needs_no_request(clerk: StandIn, membership: OrganizationMembership) -> None:
