@@ -24,6 +24,7 @@ class Check:
         in_thread: whether the check runs in a thread, because the network can delay it longer than its timeouts. Checks that
             use the database run in the calling thread.
         every: how often a worker runs the check.
+        is_last: whether the check uses the results of the other checks, so that it runs after they are stored.
         runbook: the runbook to follow if the check fails, or "" if the advice is complete.
     """
 
@@ -32,6 +33,7 @@ class Check:
     in_thread: bool = True
     every: timedelta = QUARTER
     runbook: str = "diagnostics"
+    is_last: bool = False
 
 
 def check_own_endpoint() -> Finding:
@@ -73,5 +75,5 @@ CHECKS: dict[str, Check] = {
     "disk": Check(_("Free disk space"), surroundings.check_disk, every=MINUTE, runbook="disk_space"),
     "pooler": Check(_("Database connection"), state.check_pooler, in_thread=False),
     "archiving": Check(_("Archive of the database’s log"), state.check_archiving, in_thread=False),
-    "signals": Check(_("Health signals"), state.check_signals, in_thread=False, every=MINUTE, runbook=""),
+    "signals": Check(_("Health signals"), state.check_signals, in_thread=False, every=MINUTE, runbook="", is_last=True),
 }

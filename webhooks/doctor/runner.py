@@ -49,6 +49,12 @@ def run(
     wanted = set(CHECKS if names is None else names)
     chosen = {name: check for name, check in CHECKS.items() if name in wanted}
     chosen |= {name: replace(chosen[name], run=function) for name, function in (overrides or {}).items()}
+    # A check that uses the stored results would otherwise use those of the previous run.
+    last = {name: check for name, check in chosen.items() if check.is_last}
+    return _run({name: check for name, check in chosen.items() if name not in last}) + _run(last)
+
+
+def _run(chosen: dict[str, Check]) -> list[CheckResult]:
     threads = {name: _Thread(name, check) for name, check in chosen.items() if check.in_thread}
     deadline = monotonic() + TIMEOUT_S
     found = {name: _finding(check) for name, check in chosen.items() if not check.in_thread}

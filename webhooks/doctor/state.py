@@ -143,7 +143,14 @@ def check_archiving() -> Finding:
 
 def check_signals() -> Finding:
     """Report the broken health signals. They also open alerts."""
-    broken = [signal for signal in rules.evaluate(measure()).values() if signal.state == State.BROKEN]
-    if broken:
+    health = measure()
+    found = rules.evaluate(health)
+    if broken := [signal for signal in found.values() if signal.state == State.BROKEN]:
         return Finding(" ".join(signal.summary for signal in broken), "Follow the runbook of each open alert.")
-    return Finding(note="No health signal is broken.")
+    if health.unread:
+        text = f"The database did not answer in time, so these values are missing: {', '.join(sorted(health.unread))}."
+        return Finding(text, "Follow the runbook of each open alert, or wait for the next run.")
+    unknown = [signal.title for signal in found.values() if signal.state == State.UNKNOWN]
+    return Finding(
+        note=" ".join(["No health signal is broken.", *([f"Unknown: {'; '.join(unknown)}."] if unknown else [])])
+    )

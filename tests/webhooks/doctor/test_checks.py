@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 import pytest
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -34,6 +34,7 @@ from tests.helpers.webhooks import WebhookClient, person
 from webhooks.doctor import runner, state, surroundings
 from webhooks.doctor.catalogue import CHECKS
 from webhooks.models import CheckResult, WebhookEvent
+from webhooks.monitoring import health, rules
 
 State = CheckResult.State
 
@@ -315,3 +316,24 @@ class TestRunner:
             CheckResult.objects.filter(name=name).update(state=State.FAILED, checked_at=checked_at)
         runner.run_due()
         assert ran == ["mail"]
+
+    def test_health_signals_use_the_results_of_the_same_run(self) -> None:
+        CheckResult.objects.create(name="mail", state=State.PASSED, summary="", checked_at=timezone.now())
+        results = runner.run(["signals", "mail"], {"mail": lambda: Finding("The mail server is away.", "Start it.")})
+        assert [(result.name, result.state) for result in results] == [("mail", "failed"), ("signals", "failed")]
+        assert "The mail server is away." in results[1].summary
+        results = runner.run(["signals", "mail"], {"mail": lambda: Finding(note="The mail server answers.")})
+        assert "The mail server" not in results[1].summary
+
+    def test_health_signals_do_not_pass_if_a_measurement_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def time_out(now: datetime) -> NoReturn:
+            raise OperationalError("canceling statement due to lock timeout")
+
+        monkeypatch.setattr(health, "GROUPS", (*health.GROUPS[:-1], time_out))
+        monkeypatch.setattr(state, "measure", lambda: health.measure(transaction.atomic))
+        monkeypatch.setattr(rules, "evaluate", lambda measured: {})  # no other signal is broken
+        found = state.check_signals()
+        assert (
+            "The database did not answer in time, so these values are missing: checks, failing_channels, rejections."
+            in found.problem
+        )

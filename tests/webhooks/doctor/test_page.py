@@ -1,5 +1,6 @@
 """The Diagnostics page shows the latest results and queues runs."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from webhooks.doctor import jobs
 from webhooks.doctor.catalogue import CHECKS
-from webhooks.models import CheckResult
+from webhooks.models import Alert, CheckResult
 
 pytestmark = pytest.mark.django_db
 URL = "/admin/webhooks/diagnostics/"
@@ -75,6 +76,79 @@ def test_old_results_are_unknown(admin: Client, minutes: int, text: str) -> None
     assert text in admin.get(URL).content.decode()
 
 
+def store_results(age: timedelta = timedelta(seconds=5), **states: str) -> None:
+    at = timezone.now() - age
+    CheckResult.objects.bulk_create(
+        CheckResult(name=name, state=states.get(name, "passed"), summary="x", checked_at=at) for name in CHECKS
+    )
+
+
+def headline(admin: Client) -> str:
+    """Return the headline without tags and repeated spaces."""
+    [text] = re.findall(r'<p class="status-summary" role="status">(.*?)</p>', admin.get(URL).text, re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", "", text).split())
+
+
+def icon_of(admin: Client, name: str) -> str:
+    [icon] = re.findall(rf'id="check-{name}" class="is-(\w+)"', admin.get(URL).text)
+    return str(icon)
+
+
+def test_headline_links_to_the_open_alert(admin: Client) -> None:
+    store_results()
+    assert headline(admin) == "Every check passed."
+    alert = Alert.objects.create(rule=Alert.Rule.DEAD_EVENTS, summary="x", value=1, notified_value=1, worst_value=1)
+    assert headline(admin) == "1 alert is open."
+    assert f'href="/admin/webhooks/alert/{alert.pk}/change/"' in admin.get(URL).text
+    assert icon_of(admin, "signals") == "unknown"  # the result is older than the alert's last finding
+
+
+def test_headline_counts_open_alerts_and_failed_checks(admin: Client) -> None:
+    store_results(mail="failed")
+    for rule in (Alert.Rule.DEAD_EVENTS, Alert.Rule.DIAGNOSTICS):
+        Alert.objects.create(rule=rule, summary="x", value=1, notified_value=1, worst_value=1)
+    assert headline(admin) == "2 alerts are open. 1 check failed."
+    assert 'href="/admin/webhooks/alert/?resolved_at__isempty=1">2 alerts are open.' in admin.get(URL).text
+
+
+def test_resolved_alerts_are_not_in_the_headline(admin: Client) -> None:
+    store_results()
+    now, numbers = timezone.now(), {"value": 1, "notified_value": 1, "worst_value": 1}
+    Alert.objects.create(rule=Alert.Rule.DEAD_EVENTS, summary="x", ok_since=now, resolved_at=now, **numbers)
+    assert headline(admin) == "Every check passed."
+
+
+def test_signals_checked_after_the_problem_ended_have_passed(admin: Client) -> None:
+    store_results()
+    ok_since, numbers = timezone.now() - timedelta(minutes=1), {"value": 1, "notified_value": 1, "worst_value": 1}
+    Alert.objects.create(rule=Alert.Rule.DEAD_EVENTS, summary="x", ok_since=ok_since, **numbers)
+    assert headline(admin) == "1 alert is open."
+    assert icon_of(admin, "signals") == "good"
+
+
+def test_headline_does_not_claim_success_during_a_requested_run(admin: Client) -> None:
+    store_results()
+    admin.post(URL)
+    assert headline(admin) == "The checks are waiting for a worker."
+    start_worker()
+    assert headline(admin) == "The checks are running."
+
+
+@pytest.mark.parametrize(
+    ("name", "minutes", "text"),
+    (
+        ("disk", 1, "Every check passed."),
+        ("disk", 3, "Unknown: the oldest result is 3 min old."),
+        ("mail", 29, "Every check passed."),
+        ("mail", 31, "Unknown: the oldest result is 31 min old."),
+    ),
+)
+def test_result_older_than_two_intervals_is_unknown(admin: Client, name: str, minutes: int, text: str) -> None:
+    store_results()
+    CheckResult.objects.filter(name=name).update(checked_at=timezone.now() - timedelta(minutes=minutes))
+    assert headline(admin) == text
+
+
 def test_missing_worker_is_reported_until_a_worker_runs(admin: Client) -> None:
     assert "No worker is running" in admin.get(URL).content.decode()
     start_worker()
@@ -84,5 +158,7 @@ def test_missing_worker_is_reported_until_a_worker_runs(admin: Client) -> None:
 def test_number_of_queries_does_not_depend_on_results(
     admin: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(6):  # among them the results, the waiting run and the running workers
+    with django_assert_num_queries(
+        7
+    ):  # among them the results, the open alerts, the waiting run and the running workers
         admin.get(URL)
