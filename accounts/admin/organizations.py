@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from accounts.admin.access import may_repair
-from accounts.models import Organization, OrganizationMembership
+from accounts.models import Organization, OrganizationMembership, User
 from accounts.organizations.removal import request_removal
 from audit.admin.filters import parse_user_id
 from audit.log import Actor, target_key
@@ -85,7 +85,9 @@ class OrganizationAdmin(ReadOnlyAdmin[Organization]):
     fields = ("name", "slug", "clerk_id", "clerk_created_at", "clerk_updated_at", "deleted_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Organization]:
-        is_live = Q(memberships__deleted_at=None, memberships__user__deleted_at=None)
+        is_live = Q(
+            memberships__deleted_at=None, memberships__user__pk__isnull=False, memberships__user__deleted_at=None
+        )
         return super().get_queryset(request).annotate(live_members=Count("memberships", filter=is_live))
 
     @admin.display(description=_("name"), ordering="name")
@@ -115,9 +117,26 @@ class OrganizationMembershipAdmin(ReadOnlyAdmin[OrganizationMembership]):
     change_form_template = "admin/accounts/organizationmembership/change_form.html"
     list_display = ("member", "organization", "status", "role", "clerk_created_at")
     list_filter = (DeletedFilter, OrganizationFilter)
-    list_select_related = ("user", "organization")
-    search_fields = ("=clerk_id", "=user__clerk_id", "^user__email", "^user__name", "=organization__clerk_id")
-    fields = ("user", "organization", "role", "clerk_id", "clerk_created_at", "clerk_updated_at", "deleted_at")
+    list_select_related = ("organization",)
+    search_fields = ("=clerk_id", "=organization__clerk_id")
+    fields = (
+        *("user", "user_clerk_id", "organization", "role", "clerk_id"),
+        *("clerk_created_at", "clerk_updated_at", "deleted_at"),
+    )
+    readonly_fields = ("user_clerk_id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OrganizationMembership]:
+        # A join would omit memberships whose user is not known.
+        return super().get_queryset(request).prefetch_related("user")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[OrganizationMembership], search_term: str
+    ) -> tuple[QuerySet[OrganizationMembership], bool]:
+        found, may_have_duplicates = super().get_search_results(request, queryset, search_term)
+        if term := search_term.strip():
+            users = User.objects.filter(Q(email__istartswith=term) | Q(name__istartswith=term)).values("clerk_id")
+            found |= queryset.filter(Q(user_id=term) | Q(user_id__in=users))
+        return found, may_have_duplicates
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(post_only(self.remove))
@@ -148,7 +167,11 @@ class OrganizationMembershipAdmin(ReadOnlyAdmin[OrganizationMembership]):
 
     @admin.display(description=_("user"))
     def member(self, membership: OrganizationMembership) -> str:
-        return str(membership.user)
+        return str(getattr(membership, "user", membership.user_id))
+
+    @admin.display(description=_("Clerk user ID"))
+    def user_clerk_id(self, membership: OrganizationMembership) -> str:
+        return str(membership.user_id)
 
     @admin.display(description=_("status"))
     def status(self, membership: OrganizationMembership) -> SafeString:

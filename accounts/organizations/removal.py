@@ -14,7 +14,7 @@ from procrastinate.contrib.django import app as queue
 from accounts.clerk import organization_api
 from accounts.clerk.http import ClerkRejectedError
 from accounts.clerk.organization_payloads import ClerkMembershipDeleted
-from accounts.models import OrganizationMembership
+from accounts.models import OrganizationMembership, User
 from accounts.organizations.apply import apply_payload
 from audit import log
 from audit.log import SYSTEM, Actor
@@ -25,7 +25,7 @@ from core.jobs import Person, describe
 @transaction.atomic
 def request_removal(membership: OrganizationMembership, *, reason: str, actor: Actor) -> bool:
     """Queue the removal, and return False if the member is already removed or a removal is already waiting."""
-    rows = OrganizationMembership.objects.select_related("organization", "user")
+    rows = OrganizationMembership.objects.select_related("organization")
     locked = rows.select_for_update(of=("self",), no_key=True).get(pk=membership.pk)
     if locked.deleted_at or locked.removal_requested_at:
         return False
@@ -35,7 +35,7 @@ def request_removal(membership: OrganizationMembership, *, reason: str, actor: A
         AuditLog.Action.MEMBERSHIP_REMOVAL_REQUESTED,
         actor=actor,
         target=locked.organization,
-        subject=locked.user,
+        subject=User.objects.filter(clerk_id=locked.user_id).first(),
         membership=locked.clerk_id,
         role=locked.role,
         note=reason,

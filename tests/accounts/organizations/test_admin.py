@@ -10,6 +10,7 @@ from tests.accounts.organizations.test_apply import receive
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from tests.helpers.organizations import SampleInvitation, SampleMembership, SampleOrganization
+from tests.helpers.webhooks import person
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +102,33 @@ def test_members_of_one_organization_are_listed(browser: Client, harbor: Organiz
     membership = OrganizationMembership.objects.first()
     assert membership
     assert membership.role in text(browser, f"{path}{membership.pk}/change/")
+
+
+def test_membership_without_a_user_is_listed_and_shown(browser: Client) -> None:
+    """Its deletion arrived before its user, who is still unknown."""
+    member = SampleMembership(SampleOrganization(), person().clerk_id)
+    receive(member.event("deleted"))
+    [membership] = OrganizationMembership.objects.all()
+    path = f"/admin/accounts/organizationmembership/{membership.pk}/"
+    for query in ("", f"q={member.clerk_id}", f"q={member.user_id}", f"q={member.organization.clerk_id}"):
+        assert f"{path}change/" in text(browser, f"/admin/accounts/organizationmembership/?{query}"), query
+    assert member.user_id in text(browser, f"{path}change/")
+    response = browser.post(f"{path}remove/", {"reason": "Left"}, follow=True)
+    assert "The member is already being removed." in response.content.decode()
+    OrganizationMembership.objects.update(deleted_at=None)
+    assert browser.post(f"{path}remove/", {"reason": "Left"}, follow=True).status_code == 200
+    harbor = f"/admin/accounts/organization/{membership.organization_id}/change/"
+    assert "No members." in text(browser, harbor)
+
+
+def test_memberships_are_found_by_email_and_name(browser: Client, harbor: Organization, zofia: User) -> None:
+    receive(
+        SampleMembership(SampleOrganization(slug=None), str(UserFactory.create(name="Olive").clerk_id)).event("created")
+    )
+    path = "/admin/accounts/organizationmembership/"
+    for query in (str(zofia.email), "zofia", str(zofia.clerk_id)):
+        page = text(browser, f"{path}?q={query}")
+        assert ("Zofia &lt;b&gt;Łęcka" in page, "Olive" in page) == (True, False), query
 
 
 def test_account_page_shows_a_new_membership(harbor: Organization, zofia: User) -> None:
