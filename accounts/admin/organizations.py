@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
@@ -16,8 +17,9 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from accounts.admin.access import may_repair
+from accounts.admin.access_page import NO_KEY
 from accounts.models import Organization, OrganizationMembership, User
-from accounts.organizations.removal import request_removal
+from accounts.organizations.removal import is_waiting, request_removal
 from audit.admin.filters import parse_user_id
 from audit.log import Actor, target_key
 from audit.models import AuditLog
@@ -146,7 +148,12 @@ class OrganizationMembershipAdmin(ReadOnlyAdmin[OrganizationMembership]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"can_remove": may_repair(request), "removal_form": RemovalForm(label_suffix="")}
+        membership = self.get_object(request, object_id)
+        context = {
+            "can_remove": may_repair(request),
+            "removal_form": RemovalForm(label_suffix=""),
+            "is_removal_waiting": membership is not None and is_waiting(membership),
+        }
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def remove(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -158,6 +165,8 @@ class OrganizationMembershipAdmin(ReadOnlyAdmin[OrganizationMembership]):
             raise Http404
         if not form.is_valid():
             self.message_user(request, gettext("Nothing was changed. Enter a reason."), messages.ERROR)
+        elif not settings.CLERK_SECRET_KEY:
+            self.message_user(request, NO_KEY, messages.ERROR)
         elif request_removal(membership, reason=form.cleaned_data["reason"], actor=Actor.from_request(request)):
             message = gettext("The member will be removed in Clerk. Reload this page in a moment to see the result.")
             self.message_user(request, message, messages.SUCCESS)

@@ -4,12 +4,12 @@ The membership stays in effect until Clerk has confirmed the removal, because de
 in the transaction of the admin's change, and the job repeats it while Clerk is unreachable.
 """
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.clerk import organization_api
 from accounts.clerk.http import ClerkRejectedError
@@ -27,7 +27,7 @@ def request_removal(membership: OrganizationMembership, *, reason: str, actor: A
     """Queue the removal, and return False if the member is already removed or a removal is already waiting."""
     rows = OrganizationMembership.objects.select_related("organization")
     locked = rows.select_for_update(of=("self",), no_key=True).get(pk=membership.pk)
-    if locked.deleted_at or locked.removal_requested_at:
+    if locked.deleted_at or is_waiting(locked):
         return False
     locked.removal_requested_at, locked.removal_error = timezone.now(), ""
     locked.save(update_fields=["removal_requested_at", "removal_error"])
@@ -40,9 +40,16 @@ def request_removal(membership: OrganizationMembership, *, reason: str, actor: A
         role=locked.role,
         note=reason,
     )
-    if settings.CLERK_SECRET_KEY:
-        remove_member.defer(membership_id=locked.pk)
+    remove_member.defer(membership_id=locked.pk)
     return True
+
+
+def is_waiting(membership: OrganizationMembership) -> bool:
+    """Return whether a removal is requested and its job has attempts left."""
+    if membership.removal_requested_at is None:
+        return False
+    jobs = ProcrastinateJob.objects.filter(task_name=remove_member.name, args__membership_id=membership.pk)
+    return bool(jobs.filter(status__in=("todo", "doing")).exists())
 
 
 def remove(membership_id: int) -> None:

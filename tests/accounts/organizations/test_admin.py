@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from accounts.models import Organization, OrganizationMembership, User
 from tests.accounts.organizations.test_apply import receive
@@ -104,8 +105,9 @@ def test_members_of_one_organization_are_listed(browser: Client, harbor: Organiz
     assert membership.role in text(browser, f"{path}{membership.pk}/change/")
 
 
-def test_membership_without_a_user_is_listed_and_shown(browser: Client) -> None:
+def test_membership_without_a_user_is_listed_and_shown(browser: Client, settings: Settings) -> None:
     """Its deletion arrived before its user, who is still unknown."""
+    settings.CLERK_SECRET_KEY = "sk_test_example"
     member = SampleMembership(SampleOrganization(), person().clerk_id)
     receive(member.event("deleted"))
     [membership] = OrganizationMembership.objects.all()

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -76,6 +77,30 @@ def test_request_is_queued_once(membership: OrganizationMembership) -> None:
     jobs = ProcrastinateJob.objects.filter(task_name="accounts.organizations.removal.remove_member")
     assert jobs.count() == 1
     assert live_members()
+
+
+def test_removal_can_be_requested_again_when_its_job_has_failed(membership: OrganizationMembership) -> None:
+    admin = signed_in(UserFactory.create(admin=True))
+    path = f"/admin/accounts/organizationmembership/{membership.pk}"
+    removal.request_removal(membership, reason="Left", actor=SYSTEM)
+    jobs = ProcrastinateJob.objects.filter(task_name="accounts.organizations.removal.remove_member")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_jobs SET status = 'failed'")
+    assert "The member is still in the organization. Try again." in admin.get(f"{path}/change/").content.decode()
+    page = admin.post(f"{path}/remove/", {"reason": "Left"}, follow=True).content.decode()
+    assert "The removal is waiting for Clerk." in page
+    assert jobs.filter(status="todo").count() == 1
+
+
+def test_removal_without_the_secret_key_is_refused(membership: OrganizationMembership, settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = ""
+    admin = signed_in(UserFactory.create(admin=True))
+    path = f"/admin/accounts/organizationmembership/{membership.pk}/remove/"
+    page = admin.post(path, {"reason": "Left"}, follow=True).content.decode()
+    assert "CLERK_SECRET_KEY is not set" in page
+    membership.refresh_from_db()
+    assert membership.removal_requested_at is None
+    assert not AuditLog.objects.filter(action="MEMBERSHIP_REMOVAL_REQUESTED").exists()
 
 
 def test_membership_stays_in_effect_while_clerk_is_unreachable(
