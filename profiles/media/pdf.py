@@ -25,22 +25,36 @@ ENCRYPTED = _("This PDF is protected with a password. Save it without a password
 ACTIVE = _(
     "This PDF contains scripts, attached files or forms that send data. Print it to a new PDF, and choose the new file."
 )
+UNREADABLE = _("We cannot check how this PDF stores its content. Print it to a new PDF, and choose the new file.")
 TOO_COMPLEX = _("This PDF needs too much memory to open. Print it to a new PDF, and choose the new file.")
 
 
-def _names(*names: str) -> re.Pattern[bytes]:
+def _any_of(*names: str) -> str:
     """Return a pattern for PDF names. Each character can also be written as # and two hexadecimal digits."""
     spelled = ("".join(f"(?:{char}|#(?i:{ord(char):02x}))" for char in name) for name in names)
-    return re.compile(rf"/(?:{'|'.join(spelled)})(?![A-Za-z0-9#])".encode())
+    return rf"/(?:{'|'.join(spelled)})(?![A-Za-z0-9#])"
+
+
+def _names(*names: str) -> re.Pattern[bytes]:
+    return re.compile(_any_of(*names).encode())
 
 
 _ACTIVE = _names(
     *("JavaScript", "Launch", "EmbeddedFile", "EmbeddedFiles", "RichMedia", "Rendition", "XFA"),
     *("ImportData", "SubmitForm", "GoToE"),
 )
-_ENCRYPT, _OBJECT_STREAM = _names("Encrypt"), _names("ObjStm")
+_ENCRYPT, _OBJECT_STREAM, _STRUCTURE = _names("Encrypt"), _names("ObjStm"), _names("ObjStm", "XRef")
+_FILTER = _names("Filter")
+#: White space and comments.
+_SPACE = r"(?:[\s\0]|%[^\r\n]*+)*+"
+_FLATE, _PACKED = _any_of("FlateDecode", "Fl"), _any_of("FlateDecode", "Fl", "LZWDecode", "LZW")
+_TEXT = _any_of("ASCIIHexDecode", "AHx", "ASCII85Decode", "A85", "RunLengthDecode", "RL")
 #: A stream that is compressed twice can grow by a factor of a million.
-_COMPRESSED_TWICE = re.compile(rb"/Fl(?:ateDecode)?\s*/Fl(?:ateDecode)?\b")
+_COMPRESSED_TWICE = re.compile(f"{_PACKED}{_SPACE}(?:{_TEXT}{_SPACE})*{_PACKED}".encode())
+#: A filter other than Flate. Signatures have an entry of the same name, for example /Adobe.PPKLite.
+_OTHER_FILTER = re.compile(
+    rf"{_any_of('Filter')}(?!{_SPACE}(?:{_FLATE}|\[{_SPACE}{_FLATE}{_SPACE}\]|/(?:Adobe|Entrust|CICI|VeriSign)\.))".encode()
+)
 _STREAM = re.compile(rb"(?<!end)stream\r?\n")
 
 
@@ -48,8 +62,8 @@ def check_pdf(content: bytes) -> None:
     """Check the bytes of a PDF.
 
     Raises:
-        ValidationError: the file is incomplete or encrypted, has active content, or is too large when unpacked. The
-            message is shown to the user.
+        ValidationError: the file is incomplete or encrypted, has active content, cannot be checked, or is too large when
+            unpacked. The message is shown to the user.
     """
     if END not in content[-END_WITHIN:]:
         raise ValidationError(INCOMPLETE, "incomplete")
@@ -62,12 +76,12 @@ def check_pdf(content: bytes) -> None:
 
 
 def _unpack(content: bytes) -> Iterator[bytes]:
-    """Unpack all streams, and yield the ones that contain objects."""
+    """Unpack all streams, and yield the ones that contain objects. Their only filter must be Flate."""
     total, previous_end = 0, 0
     for number, match in enumerate(_STREAM.finditer(content)):
         end = content.find(b"endstream", match.end())
         end = len(content) if end == -1 else end
-        has_objects = bool(_OBJECT_STREAM.search(content, previous_end, match.start()))
+        has_objects = _has_packed_objects(content, previous_end, match.start())
         limit = MAX_OBJECT_STREAM if has_objects else MAX_UNPACKED - total
         size, unpacked = _inflate(content, match.end(), end, limit, is_kept=has_objects)
         total, previous_end = total + size, end
@@ -75,6 +89,19 @@ def _unpack(content: bytes) -> Iterator[bytes]:
             raise ValidationError(TOO_COMPLEX, "too_complex")
         if has_objects:
             yield unpacked
+
+
+def _has_packed_objects(content: bytes, start: int, end: int) -> bool:
+    """Return whether the stream after `end` contains compressed objects. Objects that are not compressed are in `content`.
+
+    Raises:
+        ValidationError: the stream contains objects, or the positions of objects, and has a filter other than Flate.
+    """
+    if not _STRUCTURE.search(content, start, end):
+        return False
+    if _OTHER_FILTER.search(content, start, end):
+        raise ValidationError(UNREADABLE, "unreadable")
+    return bool(_OBJECT_STREAM.search(content, start, end) and _FILTER.search(content, start, end))
 
 
 def _inflate(content: bytes, start: int, end: int, limit: int, *, is_kept: bool) -> tuple[int, bytes]:
@@ -86,6 +113,8 @@ def _inflate(content: bytes, start: int, end: int, limit: int, *, is_kept: bool)
             try:
                 part = inflater.decompress(rest, CHUNK)
             except zlib.error:  # not compressed, or in a format that cannot grow much
+                if is_kept:  # viewers may still read the part before the error
+                    raise ValidationError(UNREADABLE, "unreadable") from None
                 return size, bytes(kept)
             size, rest = size + len(part), inflater.unconsumed_tail
             if is_kept:
