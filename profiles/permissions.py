@@ -11,7 +11,9 @@ from core.mail_headers import mailbox
 from profiles.models import Profile
 from profiles.visibility import hiding_reasons
 
-type Permission = Literal["view", "edit", "publish", "delete", "verify", "contact", "save", "report", "request_review"]
+type Permission = Literal[
+    "view", "edit", "publish", "delete", "verify", "contact", "save", "report", "request_review", "view_reviews"
+]
 
 
 class Viewer(StrEnum):
@@ -34,6 +36,7 @@ class ProfileAccess:
         can_save: whether the user can add the profile to their shortlist.
         can_report: whether the user can report the profile to admins.
         can_request_review: whether the user can ask admins for a higher tier or a badge. Only the owner can.
+        can_view_reviews: whether the user can see and withdraw the owner's review requests, also without the role.
     """
 
     role: Viewer
@@ -46,6 +49,7 @@ class ProfileAccess:
     can_save: bool = False
     can_report: bool = False
     can_request_review: bool = False
+    can_view_reviews: bool = False
 
     def allows(self, permission: Permission) -> bool:
         return bool(getattr(self, f"can_{permission}"))
@@ -68,6 +72,7 @@ def access_for(user: User | AnonymousUser, profile: Profile) -> ProfileAccess:
         # Admins cannot verify their own profile.
         can_verify=is_admin and not is_owner,
         can_request_review=is_active_owner and profile.archived_at is None,
+        can_view_reviews=is_active_owner,
         can_save=user.is_authenticated and user.is_active and not is_owner and is_public(profile),
         can_report=user.is_authenticated and user.is_active and not is_owner and is_public(profile),
         can_contact=user.is_authenticated and user.is_active and not is_owner and is_reachable(profile),

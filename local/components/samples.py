@@ -66,7 +66,7 @@ def build_context() -> dict[str, Any]:
         "pictured": SimpleNamespace(monogram_color="sand", initials="ZW", image_url=picture(640, 640), image="a.webp"),
         "tiers": [build_profile(20 + tier, name="Tier", tier=tier) for tier in (1, 2, 3)],
         "visitor": access("visitor"),
-        "owner": access("owner", "edit", "publish", "delete", "request_review"),
+        "owner": access("owner", "edit", "publish", "delete", "request_review", "view_reviews"),
         "admin": access("admin", "edit", "delete", "verify"),
         "saved_pks": {1},
         "steps": SimpleNamespace(missing=[(step, "#main") for step in STEPS]),
@@ -88,7 +88,7 @@ def build_forms() -> dict[str, Any]:
 
 def access(role: str, *permissions: str) -> SimpleNamespace:
     """Return the permissions of a viewer, as in profiles.permissions.ProfileAccess."""
-    names = ("view", "edit", "publish", "delete", "verify", "contact", "save", "request_review")
+    names = ("view", "edit", "publish", "delete", "verify", "contact", "save", "request_review", "view_reviews")
     return SimpleNamespace(role=role, **{f"can_{name}": name in permissions for name in names})
 
 

@@ -158,13 +158,15 @@ def decide(review: ReviewRequest, decision: Decision, *, actor: Actor) -> None:
 
 
 def _grant(review: ReviewRequest, profile: BuilderProfile, decision: Decision, actor: Actor) -> None:
-    """Set the tier or award the badge. A tier that was raised further in the meantime is not lowered."""
+    """Set the tier or award the badge. A tier that was raised further in the meantime, and its evidence, are not changed."""
     if review.tier is None:
         moderation.award(profile, review.badge, decision.badge_evidence, actor=actor)
         return
+    if profile.validation_tier > review.tier:
+        return
     moderation.set_tier(
         profile,
-        max(review.tier, profile.validation_tier),
+        review.tier,
         f"Review request {review.pk}: {decision.reason}"[:500],
         actor=actor,
         checked_items=decision.checked_items,

@@ -4,8 +4,9 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
@@ -26,7 +27,7 @@ class ReviewsMixin(BuilderPageMixin):
     """A page for the owner only. Admins have the queue in the admin."""
 
     request: AuthenticatedRequest
-    required = "request_review"
+    required = "view_reviews"
     http_method_names = ["get", "head", "post"]
 
     def get_reviews(self) -> QuerySet[ReviewRequest]:
@@ -50,7 +51,14 @@ class ReviewsView(PreservedFormMixin[ReviewRequestForm], ReviewsMixin, FormView[
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         found = self.get_reviews().prefetch_related(Prefetch("files", ReviewFile.objects.defer("content")))
         days = settings.REVIEW_EVIDENCE_DAYS
-        return super().get_context_data(profile=self.profile, reviews=found, evidence_days=days, **context)
+        return super().get_context_data(
+            profile=self.profile, access=self.access, reviews=found, evidence_days=days, **context
+        )
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not self.access.can_request_review:
+            raise PermissionDenied
+        return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: ReviewRequestForm) -> HttpResponse:
         values = form.cleaned_data

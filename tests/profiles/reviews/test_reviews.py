@@ -172,9 +172,23 @@ class TestRequest:
         assert support.get(f"{PAGE}{file.review_id}/files/{file.pk}/").content == pdf_file()
         assert AuditLog.objects.get(action="REVIEW_FILE_OPENED").impersonator == adam.clerk_id
 
-    def test_page_needs_the_role(self, olive: BuilderProfile, owner: Client) -> None:
+    def test_new_request_needs_the_role(self, olive: BuilderProfile, owner: Client) -> None:
         BuilderProfile.objects.update(archived_at=timezone.now())
-        assert owner.get(PAGE).status_code == 403
+        assert 'type="file"' not in text_of(owner.get(PAGE))
+        assert owner.post(PAGE, {"subject": "tier-2", "text": "Two shops."}).status_code == 403
+        assert not ReviewRequest.objects.exists()
+
+    def test_owner_without_the_role_downloads_and_withdraws_evidence(
+        self, olive: BuilderProfile, owner: Client
+    ) -> None:
+        review = ask(olive)
+        BuilderProfile.objects.update(archived_at=timezone.now())
+        file_url = f"{PAGE}{review.pk}/files/{review.files.get().pk}/"
+        assert PAGE in text_of(owner.get("/builders/olive-owner/"))
+        assert file_url in text_of(owner.get(PAGE))
+        assert owner.get(file_url).content == pdf_file()
+        assert "Request withdrawn." in text_of(owner.post(f"{PAGE}{review.pk}/withdraw/", follow=True))
+        assert not ReviewFile.objects.exists()
 
     def test_queries_do_not_grow_with_the_requests(
         self, olive: BuilderProfile, owner: Client, django_assert_num_queries: DjangoAssertNumQueries
@@ -287,12 +301,16 @@ class TestDecision:
         assert "Enter the evidence for this badge." in text
         assert not Badge.objects.exists()
 
-    def test_raised_tier_is_not_lowered(self, olive: BuilderProfile, adam: User) -> None:
+    def test_raised_tier_and_its_evidence_are_kept(self, olive: BuilderProfile, adam: User) -> None:
         review = ask(olive)
-        moderation.set_tier(olive, 3, "Known.", actor=Actor(user=adam))
-        decide(review, adam)
-        olive.refresh_from_db()
-        assert olive.validation_tier == 3
+        checked: dict[str, Any] = {"checked_items": ["identity", "code"], "checked_projects": 5}
+        moderation.set_tier(olive, 3, "Known.", actor=Actor(user=adam), **checked)
+        columns = ("validation_tier", "validation_evidence", "checked_items", "checked_projects", "checked_at")
+        before = BuilderProfile.objects.values(*columns).get()
+        decide(review, adam, checked_items=["identity"], checked_projects=1)
+        assert BuilderProfile.objects.values(*columns).get() == before
+        review.refresh_from_db()
+        assert review.state == State.GRANTED
 
     def test_late_decisions_are_rejected_with_the_cause(self, olive: BuilderProfile, admin: Client, adam: User) -> None:
         decided, withdrawn = ask(olive), ask(olive, IDENTITY)
