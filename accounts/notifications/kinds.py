@@ -40,7 +40,7 @@ class Kind:
     why_required: StrOrPromise = ""
     is_for_admins: bool = False
     for_deleted_users: bool = False
-    on_queued: Callable[[Notification], None] = _do_nothing
+    on_queued: Callable[[Notification], None] | None = None
     on_sent: Callable[[Notification], None] = _do_nothing
 
     @property

@@ -64,16 +64,30 @@ def notify_later(user: User, key: str, cause: str, *, email: str | None = None, 
 
 @transaction.atomic
 def queue_due() -> int:
-    """Queue the jobs of notifications from `notify_later`, and return their number."""
+    """Queue the jobs of notifications from `notify_later`, and return their number.
+
+    A notification whose `on_queued` fails stays due, and does not delay the others.
+    """
     rows = Notification.objects.filter(queued_at=None).select_for_update(skip_locked=True)
-    found = list(rows.order_by("pk")[:MAX_QUEUED])
+    found = [row for row in rows.order_by("pk")[:MAX_QUEUED] if _call_on_queued(row)]
     if found:
         Notification.objects.filter(pk__in=[row.pk for row in found]).update(queued_at=timezone.now())
         send_notification.batch_defer(*(_arguments(row.pk) for row in found))
-    for row in found:
-        if kind := kinds.get(row.kind):
-            kind.on_queued(row)
     return len(found)
+
+
+def _call_on_queued(notification: Notification) -> bool:
+    """Call `on_queued` in a savepoint, and return whether it succeeded."""
+    kind = kinds.get(notification.kind)
+    if kind is None or kind.on_queued is None:
+        return True
+    try:
+        with transaction.atomic():
+            kind.on_queued(notification)
+    except Exception:
+        log.exception("Notification %s could not be queued. The next run tries again.", notification.pk)
+        return False
+    return True
 
 
 def _arguments(pk: int) -> dict[str, JSONValue]:

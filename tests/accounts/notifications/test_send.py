@@ -1,6 +1,7 @@
 """Notifications are sent once per cause, in the user's language, and only to the right people."""
 
 import threading
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.policy import SMTP
 from smtplib import SMTPDataError, SMTPRecipientsRefused
@@ -223,6 +224,24 @@ class TestQueueing:
             assert len(queries) == 0
         assert (send.queue_due(), send.queue_due()) == (1, 0)
         assert len(deliver()) == 1
+
+    def test_failed_callback_delays_only_its_own_notification(
+        self, vera: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(notification: Notification) -> None:
+            User.objects.update(name="Changed")
+            raise ValueError("no such admin")
+
+        send.notify_later(vera, REQUIRED, "news:1")
+        send.notify_later(vera, OPTIONAL, "news:2")
+        with monkeypatch.context() as patch:
+            patch.setitem(kinds, REQUIRED, replace(kinds[REQUIRED], on_queued=fail))
+            assert (send.queue_due(), send.queue_due()) == (1, 0)
+        assert "could not be queued. The next run tries again." in caplog.text
+        assert not User.objects.filter(name="Changed").exists()
+        assert Notification.objects.get(queued_at=None).kind == REQUIRED
+        assert send.queue_due() == 1
+        assert len(deliver()) == 2
 
     def test_repeated_cause_in_an_event_is_ignored(self, vera: User) -> None:
         send.notify(vera, OPTIONAL, "news:1")
