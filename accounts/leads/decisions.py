@@ -14,15 +14,18 @@ from accounts.clerk import leads_api, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.lead_payloads import ClerkLead
 from accounts.leads import services
-from accounts.models import Lead
+from accounts.models import Lead, User
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
+from core.db.locks import try_lock
 from core.redaction import redact_text
 
 Kind, State = Lead.Kind, Lead.State
 #: How long a page waits for a slot of Clerk's limit of invitations per hour.
 MAX_WAIT_S = 3.0
+#: The first of the advisory locks that prevent simultaneous decisions about a lead. The number is arbitrary.
+_LOCKS = 0x6C656164 << 32
 
 
 class Decision(StrEnum):
@@ -58,12 +61,17 @@ def decide(lead: Lead, decision: Decision, *, reason: str, actor: Actor) -> Lead
     """Change a lead in Clerk, and audit the decision. Call this outside transactions, because it sends a request.
 
     Raises:
-        DecisionError: Clerk did not make the change, or it is not possible. A failed request is also audited.
+        DecisionError: Clerk did not make the change, the change is not possible, the actor is no longer an admin, or
+            another admin is deciding at the same time. A failed request is also audited.
     """
-    if decision not in possible_decisions(lead):
-        message = _("Nothing was changed, because the state is now: %(state)s.")
-        raise DecisionError(message % {"state": lead.get_state_display()})
-    return _request(lambda: _REQUESTS[decision](lead.lead_id), lead, decision, reason, actor)
+    with try_lock(_LOCKS + lead.pk) as is_held:
+        if not is_held:
+            raise DecisionError(_("Nothing was changed, because another admin is deciding at the same time."))
+        current = Lead.objects.select_related("user").get(pk=lead.pk)
+        if decision not in possible_decisions(current):
+            message = _("Nothing was changed, because the state is now: %(state)s.")
+            raise DecisionError(message % {"state": current.get_state_display()})
+        return _request(lambda: _REQUESTS[decision](current.lead_id), current, decision, reason, actor)
 
 
 def invite(email: str, *, roles: Sequence[str], reason: str, actor: Actor) -> Lead:
@@ -77,6 +85,7 @@ def _request(send: Callable[[], ClerkLead], lead: Lead, decision: Decision, reas
     try:
         if decision in (Decision.APPROVE, Decision.INVITE):
             _wait_for_slot()
+        _require_admin(actor.user)
         payload = send()
     except ClerkApiError as error:
         # Clerk's message may quote the address.
@@ -94,6 +103,14 @@ def _request(send: Callable[[], ClerkLead], lead: Lead, decision: Decision, reas
 def _wait_for_slot() -> None:
     if not rate_limiter.acquire(rate_limiter.INVITATIONS, max_wait_s=MAX_WAIT_S):
         raise ClerkApiError(_("Clerk’s hourly limit of invitations has been reached. Try again later."))
+
+
+def _require_admin(user: User) -> None:
+    """Read the user's roles again under a lock, because the user may have lost the role while waiting."""
+    with transaction.atomic():
+        current = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
+    if current is None or not current.is_staff:
+        raise DecisionError(_("You are no longer an admin."))
 
 
 def _record(lead: Lead, decision: Decision, actor: Actor, **facts: Any) -> None:

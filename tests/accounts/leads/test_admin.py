@@ -1,16 +1,21 @@
 """The admin pages of the waitlist and of invitations: decisions in Clerk, search and links."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.clerk import rate_limiter
+from accounts.leads import decisions
+from accounts.leads.decisions import Decision, DecisionError
 from accounts.models import Lead, User
+from audit.log import Actor
 from audit.models import AuditLog
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.clients import signed_in
@@ -229,6 +234,49 @@ def test_lead_that_is_erased_during_the_request_stays_erased(browser: Client, fa
     decide(browser, lead, "reject")
     lead.refresh_from_db()
     assert (lead.email, lead.reason) == ("", "")
+
+
+def test_admin_who_loses_the_role_while_waiting_cannot_decide(
+    adam: User, fake: FakeClerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(*args: object, **options: object) -> bool:
+        return bool(User.objects.filter(pk=adam.pk).update(roles=[]))
+
+    monkeypatch.setattr(rate_limiter, "acquire", wait)
+    with pytest.raises(DecisionError, match="no longer an admin"):
+        decisions.decide(create_lead(), Decision.APPROVE, reason=REASON, actor=Actor(user=adam))
+    with pytest.raises(DecisionError, match="no longer an admin"):
+        decisions.invite("lena@example.com", roles=[], reason=REASON, actor=Actor(user=adam))
+    assert fake.requests == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_of_two_simultaneous_decisions_reaches_clerk(fake: FakeClerk) -> None:
+    lead, admins = create_lead(), [UserFactory.create(admin=True) for _ in range(2)]
+
+    def approve() -> str:
+        try:
+            decisions.decide(lead, Decision.APPROVE, reason=REASON, actor=Actor(user=admins[1]))
+        except DecisionError as error:
+            return str(error)
+        finally:
+            connection.close()
+        return ""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if len(fake.requests) == 1:
+            with ThreadPoolExecutor(1) as pool:
+                answers.append(pool.submit(approve).result())
+        data = {"id": lead.lead_id, "email_address": "lena@example.com", "status": "rejected"}
+        return httpx.Response(200, json=data | {"created_at": 1716883200000, "updated_at": 1916883200000})
+
+    answers: list[str] = []
+    fake.handler = handler
+    decisions.decide(lead, Decision.REJECT, reason=REASON, actor=Actor(user=admins[0]))
+    assert answers == ["Nothing was changed, because another admin is deciding at the same time."]
+    assert len(fake.requests) == 1
+    with pytest.raises(DecisionError, match="the state is now: Rejected"):
+        decisions.decide(lead, Decision.REJECT, reason=REASON, actor=Actor(user=admins[1]))
 
 
 @pytest.mark.parametrize(
