@@ -49,9 +49,11 @@ class _Batch:
     invitations: dict[str, OrganizationInvitation] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     changed: dict[int, Organization | OrganizationMembership | OrganizationInvitation] = field(default_factory=dict)
+    #: The origin of each change, by the row's Clerk ID.
+    origins: dict[str, Actor] = field(default_factory=dict)
 
-    def mark(self, row: Organization | OrganizationMembership | OrganizationInvitation) -> None:
-        self.changed[id(row)] = row
+    def mark(self, row: Organization | OrganizationMembership | OrganizationInvitation, actor: Actor) -> None:
+        self.changed[id(row)], self.origins[row.clerk_id] = row, actor
 
     def write(self) -> None:
         for model, fields in (
@@ -83,17 +85,19 @@ def apply_payloads(payloads: Sequence[Sent], *, skip_locked: bool = False) -> li
         outcomes = [_apply(batch, payload, actor) for payload, actor in payloads]
         batch.write()
         if settings.CLERK_ORGANIZATION_ROLES:
-            update_roles(_affected_users(batch), payloads[0][1], skip_locked=skip_locked)
+            update_roles(_affected_users(batch), skip_locked=skip_locked)
     return outcomes
 
 
-def _affected_users(batch: _Batch) -> set[str]:
-    """Return the Clerk IDs of changed members, and of all members of deleted organizations."""
+def _affected_users(batch: _Batch) -> dict[str, Actor]:
+    """Return the Clerk IDs of changed members and of all members of deleted organizations, with the change's origin."""
     changed = batch.changed.values()
     deleted = [row.pk for row in changed if isinstance(row, Organization) and row.deleted_at]
     members = OrganizationMembership.objects.filter(organization__in=deleted, deleted_at=None)
-    found = set(members.values_list("user__clerk_id", flat=True)) if deleted else set()
-    return {str(row.user_id) for row in changed if isinstance(row, OrganizationMembership)} | set(map(str, found))
+    found = members.values_list("user__clerk_id", "organization__clerk_id") if deleted else ()
+    origins = {str(user_id): batch.origins[organization_id] for user_id, organization_id in found}
+    memberships = [row for row in changed if isinstance(row, OrganizationMembership)]
+    return origins | {str(row.user_id): batch.origins[row.clerk_id] for row in memberships}
 
 
 def _load(payloads: Sequence[OrganizationPayload], *, skip_locked: bool) -> _Batch:
@@ -165,7 +169,7 @@ def _apply(batch: _Batch, payload: OrganizationPayload, actor: Actor) -> Outcome
         case ClerkOrganizationDeleted():
             return _delete_organization(batch, organization, payload, actor)
         case ClerkOrganizationInvitation():
-            return _update_invitation(batch, payload)
+            return _update_invitation(batch, payload, actor)
         case _:
             return _apply_membership(batch, organization, payload, actor)
 
@@ -177,7 +181,7 @@ def _update_organization(batch: _Batch, row: Organization, payload: ClerkOrganiz
         return Outcome.APPLIED
     action = Action.ORGANIZATION_UPDATED if row.clerk_version else Action.ORGANIZATION_CREATED
     changes = _copy(row, {"name": payload.name, "slug": payload.slug, "image_url": payload.image_url})
-    _raise_version(batch, row, payload)
+    _raise_version(batch, row, payload, actor)
     if changes:
         log.record(action, actor=actor, target=row, changes=changes)
     return Outcome.APPLIED
@@ -187,7 +191,7 @@ def _delete_organization(batch: _Batch, row: Organization, payload: ClerkOrganiz
     if row.deleted_at:
         return Outcome.STALE
     row.deleted_at = payload.deleted_at
-    batch.mark(row)
+    batch.mark(row, actor)
     log.record(Action.ORGANIZATION_DELETED, actor=actor, target=row, changes={"deleted_at": (None, row.deleted_at)})
     return Outcome.APPLIED
 
@@ -206,7 +210,7 @@ def _apply_membership(
         return Outcome.STALE
     if isinstance(payload, ClerkMembershipDeleted):
         row.deleted_at = payload.deleted_at
-        batch.mark(row)
+        batch.mark(row, actor)
         _record(batch, Action.MEMBERSHIP_REMOVED, organization, row, actor, role=row.role)
     elif payload.version > row.clerk_version:
         _update_membership(batch, organization, row, payload, actor)
@@ -218,14 +222,14 @@ def _update_membership(
 ) -> None:
     is_new, role_before = not row.clerk_version, row.role
     _copy(row, {"role": payload.role, "role_name": payload.role_name})
-    _raise_version(batch, row, payload)
+    _raise_version(batch, row, payload, actor)
     if is_new:
         _record(batch, Action.MEMBERSHIP_ADDED, organization, row, actor, role=row.role)
     elif row.role != role_before:
         _record(batch, Action.MEMBERSHIP_CHANGED, organization, row, actor, changes={"role": (role_before, row.role)})
 
 
-def _update_invitation(batch: _Batch, payload: ClerkOrganizationInvitation) -> Outcome:
+def _update_invitation(batch: _Batch, payload: ClerkOrganizationInvitation, actor: Actor) -> Outcome:
     """Store the newest state of an invitation. A finished invitation never becomes pending again."""
     row = batch.invitations.get(payload.invitation_id)
     if row is None:
@@ -239,7 +243,7 @@ def _update_invitation(batch: _Batch, payload: ClerkOrganizationInvitation) -> O
     row.state = payload.status if payload.status in State.values else State.PENDING
     row.user_clerk_id = payload.clerk_id or ""
     row.clerk_updated_at, row.clerk_version = payload.updated_at, payload.version
-    batch.mark(row)
+    batch.mark(row, actor)
     return Outcome.APPLIED
 
 
@@ -252,11 +256,14 @@ def _copy(row: Organization | OrganizationMembership, values: dict[str, Any]) ->
 
 
 def _raise_version(
-    batch: _Batch, row: Organization | OrganizationMembership, payload: ClerkOrganization | ClerkMembership
+    batch: _Batch,
+    row: Organization | OrganizationMembership,
+    payload: ClerkOrganization | ClerkMembership,
+    actor: Actor,
 ) -> None:
     row.clerk_version, row.clerk_updated_at = payload.version, payload.updated_at
     row.clerk_created_at = payload.created_at or row.clerk_created_at
-    batch.mark(row)
+    batch.mark(row, actor)
 
 
 def _record(

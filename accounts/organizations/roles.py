@@ -6,7 +6,7 @@ organization therefore loses a role only if no other source gives it.
 """
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import batched
 
 from django.conf import settings
@@ -27,21 +27,22 @@ Role = User.Role
 MAX_USERS = 100
 
 
-def update_roles(clerk_ids: Collection[str], actor: Actor, *, skip_locked: bool = False) -> None:
+def update_roles(origins: Mapping[str, Actor], *, skip_locked: bool = False) -> None:
     """Update the organization roles of users. Must run in a transaction.
 
     Args:
+        origins: the users' Clerk IDs, each with the origin of the change for the audit log.
         skip_locked: do not wait for users that other transactions have locked. A job updates them later.
     """
-    now, later = sorted(clerk_ids)[:MAX_USERS], sorted(clerk_ids)[MAX_USERS:]
+    now, later = sorted(origins)[:MAX_USERS], sorted(origins)[MAX_USERS:]
     users = derived_state.lock("clerk_id", now, skip_locked=skip_locked)
     given = _given_roles(now)
     before = {user.pk: user.roles for user in users}
     changed = [user for user in users if _set_roles(user, given[str(user.clerk_id)])]
     update_all(changed, ["organization_roles", "roles"])
-    known = [user for user in changed if not user.is_provisional]
-    announce_changes([(user, before[user.pk], actor) for user in known])
-    derived_state.repair([(user, actor) for user in known])
+    known = [(user, origins[str(user.clerk_id)]) for user in changed if not user.is_provisional]
+    announce_changes([(user, before[user.pk], actor) for user, actor in known])
+    derived_state.repair(known)
     if skip_locked:
         later += _existing(set(now) - {str(user.clerk_id) for user in users})
     if later:
@@ -66,7 +67,7 @@ def refresh() -> int:
     outdated = [key for key in {*given, *stored_roles} if given[key] != stored_roles.get(key, set())]
     for group in batched(sorted(outdated), MAX_USERS):
         with transaction.atomic():
-            update_roles(group, SYSTEM)
+            update_roles(dict.fromkeys(group, SYSTEM))
     return len(outdated)
 
 
@@ -101,4 +102,4 @@ def _set_roles(user: User, given: set[Role]) -> bool:
 )
 def update_organization_roles(clerk_ids: list[str]) -> None:
     with transaction.atomic():
-        update_roles(clerk_ids, SYSTEM)
+        update_roles(dict.fromkeys(clerk_ids, SYSTEM))

@@ -189,6 +189,30 @@ def test_members_of_a_large_organization_are_updated_by_a_job(monkeypatch: pytes
     assert [roles_of(str(user.clerk_id)) for user in users] == [["CLIENT"]] * 3
 
 
+def test_role_changes_of_a_batch_name_the_delivery_of_each_user() -> None:
+    harbor, users = SampleOrganization(), [UserFactory.create(client=True) for _ in range(3)]
+    members = [SampleMembership(harbor, str(user.clerk_id), role="org:builder") for user in users]
+    events = [received(member.event("created")) for member in members]
+    receive_all(events)
+    assert deliveries("ROLE_ADDED") == {
+        user.pk: event.delivery.svix_id for user, event in zip(users, events, strict=True)
+    }
+    left, deleted = (
+        received(members[0].with_changes().event("deleted")),
+        received(harbor.with_changes().event("deleted")),
+    )
+    receive_all([left, deleted])
+    assert deliveries("ROLE_REMOVED") == {
+        users[0].pk: left.delivery.svix_id,
+        users[1].pk: deleted.delivery.svix_id,
+        users[2].pk: deleted.delivery.svix_id,
+    }
+
+
+def deliveries(action: str) -> dict[int | None, str | None]:
+    return dict(AuditLog.objects.filter(action=action).values_list("subject_id", "delivery"))
+
+
 @pytest.mark.django_db(transaction=True)
 def test_organization_deleted_while_a_member_joins_gives_no_role() -> None:
     zofia = UserFactory.create(client=True)
@@ -230,7 +254,7 @@ def test_deleted_membership_of_an_unknown_user_queues_no_job(
     deferred: list[list[str]] = []
     monkeypatch.setattr(roles.update_organization_roles, "defer", lambda **job: deferred.append(job["clerk_ids"]))
     receive(member_of(person().clerk_id).event("deleted"))
-    roles.update_roles([person().clerk_id], SYSTEM, skip_locked=skip_locked)
+    roles.update_roles({person().clerk_id: SYSTEM}, skip_locked=skip_locked)
     roles.update_organization_roles(clerk_ids=[person().clerk_id])
     assert deferred == []
 
@@ -244,7 +268,7 @@ def test_user_locked_by_another_transaction_is_updated_by_a_job(
     monkeypatch.setattr(roles.update_organization_roles, "defer", lambda **job: deferred.append(job["clerk_ids"]))
     query = f"SELECT id FROM accounts_user WHERE id = {zofia.pk} FOR UPDATE"
     with hold_lock(database_url, query), transaction.atomic():
-        roles.update_roles([str(zofia.clerk_id), person().clerk_id], SYSTEM, skip_locked=True)
+        roles.update_roles(dict.fromkeys([str(zofia.clerk_id), person().clerk_id], SYSTEM), skip_locked=True)
     assert deferred == [[zofia.clerk_id]]
 
 
