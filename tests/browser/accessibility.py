@@ -52,7 +52,12 @@ def test_pages_for_visitors(visitor: Page, site: Site, axe: str, path: str) -> N
         *("/welcome/", "/welcome/builder/", "/welcome/picture/", "/welcome/project/"),
         *("/welcome/client/", "/welcome/preview/"),
         *(BUILDER_PAGE, f"{BUILDER_PAGE}?as=visitor", f"{BUILDER_PAGE}edit/terms/", f"{BUILDER_PAGE}delete/"),
-        *(f"{BUILDER_PAGE}reviews/", "/account/notifications/", "/account/notifications/unsubscribe/wrong/"),
+        *(
+            f"{BUILDER_PAGE}organizations/",
+            f"{BUILDER_PAGE}reviews/",
+            "/account/notifications/",
+            "/account/notifications/unsubscribe/wrong/",
+        ),
     ),
 )
 def test_pages_for_owners(owner: Page, site: Site, axe: str, path: str) -> None:

@@ -14,6 +14,7 @@ PATHS = (
         "webhooks/repairs/test-delivery/",
     ),
     *("webhooks/rejections/", "webhooks/diagnostics/", "accounts/reconciliation/compare/"),
+    *("accounts/organization/", "accounts/organizationmembership/", "accounts/notification/"),
     *("audit/auditverification/", "accounts/user/987654/change/"),
 )
 

@@ -2,8 +2,9 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import admin_violations, violations
 from tests.browser.journeys.steps import expect_message, press
-from tests.browser.scenario import Scenario, expect_no_overflow
+from tests.browser.scenario import HEIGHTS, Scenario, expect_no_overflow
 from tests.helpers.servers.processes import wait_until
 
 
@@ -17,7 +18,14 @@ def wait_for(page: Page, url: str, text: str, *, is_shown: bool = True) -> None:
     wait_until(is_done, f"{text!r} did not change on {url}", 20)
 
 
-def test_builder_shows_an_organization_until_leaving_it(scenario: Scenario) -> None:
+def expect_accessible(page: Page, scenario: Scenario, axe: str) -> None:
+    expect_no_overflow(page)
+    if scenario.device.scripts:  # axe-core needs JavaScript
+        width = scenario.device.width
+        assert violations(page, axe, ((width, HEIGHTS[width]),)) == []
+
+
+def test_builder_shows_an_organization_until_leaving_it(scenario: Scenario, axe: str) -> None:
     orla, name = scenario.create_user("Orla", "BUILDER"), f"Quay & Søn {scenario.device}"
     clerk = scenario.open_tab()
     clerk.goto(f"{scenario.site.clerk}/organizations")
@@ -33,7 +41,7 @@ def test_builder_shows_an_organization_until_leaving_it(scenario: Scenario) -> N
     builder.get_by_role("complementary", name="Your page").get_by_text("More", exact=True).click()
     builder.get_by_role("link", name="Choose organizations").click()
     builder.get_by_label(name).check()
-    expect_no_overflow(builder)
+    expect_accessible(builder, scenario, axe)
     press(builder, "Save changes")
     expect_message(builder, name)
 
@@ -41,7 +49,13 @@ def test_builder_shows_an_organization_until_leaving_it(scenario: Scenario) -> N
     visitor.goto(own_page)
     visitor.get_by_role("link", name=name).click()
     expect(visitor.get_by_role("heading", name=name, level=1)).to_be_visible()
-    expect_no_overflow(visitor)
+    expect_accessible(visitor, scenario, axe)
+
+    admin = scenario.open_tab(scenario.demo_user("Ngozi"), "/admin/accounts/organization/")
+    assert admin_violations(admin, axe) == []
+    admin.get_by_role("main").get_by_role("link", name=name).click()
+    expect(admin.get_by_role("heading", name="Members")).to_be_visible()
+    assert admin_violations(admin, axe) == []
 
     press(clerk, f"Remove Orla {scenario.device}")
     expect(clerk.get_by_text("No members.")).to_be_visible()
