@@ -6,7 +6,7 @@ Both work without JavaScript.
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
@@ -19,6 +19,8 @@ from accounts.http import AuthenticatedRequest
 from accounts.models import Organization
 from accounts.public_pages import from_replica, is_for_every_visitor, share_by_content
 from accounts.sessions.preserved_forms import PreservedFormMixin
+from core.db.cursors import InvalidCursor
+from core.db.keyset import Cursor, Ordering
 from core.text import postgres_safe
 from profiles.cards import with_cards
 from profiles.localization.visitor_currency import visitor_currency
@@ -27,8 +29,9 @@ from profiles.models import BuilderProfile
 from profiles.teams.forms import OrganizationsForm
 from profiles.teams.services import show_organizations
 
-#: Maximum number of members on a page, highest ranked first.
-MAX_MEMBERS = 120
+#: Members per page, with the highest scores first.
+PAGE_SIZE = 24
+_ORDERING = Ordering(F("score"))
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -59,16 +62,32 @@ class OrganizationsView(PreservedFormMixin[OrganizationsForm], BuilderPageMixin,
 def team(request: HttpRequest, key: str) -> HttpResponse:
     """Show an organization with its members in the directory, if a public page shows the organization."""
     organization = _find(postgres_safe(key))
+    after = request.GET.get("after", "")
     members = with_cards(_members(organization, BuilderProfile.objects.listed()))
-    listed = list(members.order_by("-score", "pk")[:MAX_MEMBERS])
+    found = list(_ORDERING.after(members, _cursor(after))[: PAGE_SIZE + 1])
+    listed = found[:PAGE_SIZE]
     # Unlisted pages show the organization too, but must not be enumerated here.
     if not listed and not _members(organization, BuilderProfile.objects.published()).exists():
         raise Http404
     if key != organization.url_name:
         return redirect("profiles:team", organization.url_name)
-    context = {"organization": organization, "builders": listed, "currency": visitor_currency(request)}
+    context = {
+        "organization": organization,
+        "builders": listed,
+        "currency": visitor_currency(request),
+        "is_first_page": not after,
+        "next_cursor": _ORDERING.encode_cursor(_ORDERING.cursor_for(listed[-1])) if len(found) > PAGE_SIZE else "",
+    }
     response = render(request, "profiles/team.html", context)
     return share_by_content(request, response) if is_for_every_visitor(request) else response
+
+
+def _cursor(text: str) -> Cursor | None:
+    """Return the cursor of a page after the first. An invalid cursor starts at the first page."""
+    try:
+        return _ORDERING.decode_cursor(text)
+    except InvalidCursor:
+        return None
 
 
 def _find(key: str) -> Organization:

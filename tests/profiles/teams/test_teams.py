@@ -1,5 +1,7 @@
 """Organizations on builder pages, and their public pages."""
 
+import re
+
 import pytest
 from django.core.cache import caches
 from django.test import Client
@@ -8,6 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import Organization, OrganizationMembership
 from audit.models import AuditLog
 from profiles.models import BuilderProfile
+from profiles.teams import views
 from tests.accounts.organizations.test_apply import receive
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
@@ -152,6 +155,27 @@ def test_page_lists_the_members_who_show_the_organization(olive: BuilderProfile)
     assert PAGE in page
     for profile in (hidden, unlisted, private):
         assert f"/builders/{profile.slug}/" not in page
+
+
+def test_every_member_is_on_a_page(olive: BuilderProfile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "PAGE_SIZE", 2)
+    profiles = [olive, *(BuilderProfileFactory.create(introduced=True) for _ in range(4))]
+    for profile in profiles[1:]:
+        join(profile)
+    for profile in profiles:
+        show(profile)
+    BuilderProfile.objects.filter(pk__in=[profiles[1].pk, profiles[2].pk]).update(score=0)
+    pages, path = [], TEAM
+    while path:
+        page = text(path)
+        pages.append([profile.slug for profile in profiles if f'"/builders/{profile.slug}/"' in page])
+        cursor = re.search(r'rel="next" href="(.+?)"', page)
+        path = TEAM + cursor[1] if cursor else ""
+    assert [len(slugs) for slugs in pages] == [2, 2, 1]
+    assert {slug for slugs in pages for slug in slugs} == {profile.slug for profile in profiles}
+    assert "There are no more builders." in text(f"{TEAM}?after=0.1")
+    for cursor_text in ("x", "99999999999999999999.1", "1.2.3"):
+        assert 'rel="next"' in text(f"{TEAM}?after={cursor_text}")
 
 
 def test_organization_without_public_members_has_no_page(olive: BuilderProfile) -> None:
