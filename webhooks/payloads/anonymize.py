@@ -23,7 +23,7 @@ TIMES = re.compile(r"timestamp|expire_at|\w+_at")
 #: Numbers without personal data.
 COUNTS = {"attempts", "verification_attempts_remaining", "lockout_expires_in_seconds", "max_allowed_memberships"}
 #: ID prefixes. The list is explicit, because a username such as zofia_w looks like an ID.
-ID = re.compile(r"(user|sess|client|idn|ins|org|orgmem|orginv|eac|dmn|perm|role)_[A-Za-z0-9]+")
+ID = re.compile(r"(user|sess|client|idn|ins|inv|org|orgmem|orginv|eac|dmn|perm|role|wle)_[A-Za-z0-9]+")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 PHONE = re.compile(r"\+\d{5,15}")
 KEY = re.compile(r"[a-z][a-z0-9_]{0,59}")
