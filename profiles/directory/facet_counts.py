@@ -14,7 +14,8 @@ from profiles.directory.search import Match, Page
 from profiles.localization import languages, time_zones
 from profiles.models import Availability
 
-MAX_SKILL_CHOICES = 10
+#: Number of choices of skills, places and languages. There are fewer countries and languages than skills.
+MAX_SKILL_CHOICES, MAX_CHOICES = 10, 24
 MAX_SUGGESTIONS = 6
 
 
@@ -246,10 +247,11 @@ def _count_texts(facet: str, texts: Mapping[str, int], spellings: dict[str, str]
 def _most_frequent(facet: Facet, selected: tuple[str, ...], counts: FacetCounts) -> list[str]:
     """Return the selected values, then the most frequent other values."""
     is_text = facet.key in indexing.FREE_TEXT
+    limit = MAX_SKILL_CHOICES if facet.key == "skill" else MAX_CHOICES
     keys = {terms.term_key(value) if is_text else value for value in selected}
     frequent = [
         counts.spellings[indexing.filter_term(facet.key, key)] if is_text else key
-        for key, _ in counts.counts[facet.key].most_common(MAX_SKILL_CHOICES + len(keys))
+        for key, _ in counts.counts[facet.key].most_common(limit + len(keys))
         if key not in keys and (is_text or facet.is_valid(key))
     ]
-    return [*selected, *frequent[:MAX_SKILL_CHOICES]]
+    return [*selected, *frequent[:limit]]
