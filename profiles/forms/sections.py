@@ -146,7 +146,7 @@ class SkillsForm(ProfileForm[BuilderProfile]):
         required=False,
         label=_("Skills"),
         help_text=_(
-            "Separate with commas, most important first. Your page shows the first seven. Clients can search for all."
+            "Separate with commas, most important first. Your page shows the first seven. Clients can search for all of them."
         ),
     )
     expertise = ListField(
@@ -199,7 +199,7 @@ class TermsForm(OneAvailabilityMixin):
         min_value=1,
         max_value=MAX_PROJECT,
         label=_("Smallest project"),
-        help_text=_("The smallest budget you take on, in the same currency."),
+        help_text=_("The lowest budget you accept, in the currency above."),
         error_messages={
             "invalid": _("Enter a whole number, like 2000."),
             "min_value": _("Enter a budget above zero, or leave it blank."),
@@ -217,7 +217,7 @@ class TermsForm(OneAvailabilityMixin):
         required=False,
         min_value=1,
         max_value=7,
-        label=_("Days a week"),
+        label=_("Days per week"),
         help_text=_("How many days a week you can work for one client."),
         error_messages={
             "invalid": _("Enter a whole number of days."),

@@ -19,8 +19,8 @@ from profiles.portfolio.services import PROJECT_FIELDS
 
 MAX_ALT = 200
 IMAGE_HELP: str | Promise = _("JPEG, PNG, WebP or GIF, up to 8 MB. We remove location and camera data.")
-ALT_HELP = _("Describes the image for people who cannot see it.")
-ALT_REQUIRED = _("Describe the image for people who cannot see it.")
+ALT_HELP = _("Describe the image for people who cannot see it.")
+ALT_REQUIRED = _("Enter an image description.")
 
 
 class TokenField(forms.UUIDField):

@@ -20,7 +20,7 @@ class ReportForm(forms.Form):
         required=False,
         label=_("Details"),
         widget=forms.Textarea({"rows": 5}),
-        help_text=_("Tell us what to look at and how you found out."),
+        help_text=_("Tell us what is wrong and where to find it."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

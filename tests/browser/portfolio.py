@@ -37,7 +37,7 @@ def portfolio(chromium: Browser, site: Site) -> None:
             page.get_by_label("Image", exact=True).set_input_files(FILE)
             page.get_by_role("button", name="Add project").click()
             # The form keeps the chosen file and shows an error for the missing value.
-            expect(page.get_by_text("Describe the image")).to_be_visible()
+            expect(page.get_by_text("Enter an image description")).to_be_visible()
             page.get_by_label("Image description").fill("A map of a meadow")
         page.get_by_role("button", name="Add project").click()
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()

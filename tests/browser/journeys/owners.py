@@ -93,7 +93,7 @@ def test_manage_the_portfolio(scenario: Scenario, own_page: Page) -> None:
         if title == "Atlas":
             own_page.get_by_label("Image", exact=True).set_input_files(FILE)
             press(own_page, "Add project")
-            expect_message(own_page, "Describe the image")
+            expect_message(own_page, "Enter an image description")
             own_page.get_by_label("Image", exact=True).set_input_files(FILE)
             own_page.get_by_label("Image description").fill("A map of a meadow")
         press(own_page, "Add project")

@@ -99,7 +99,7 @@ def test_image_uploaded_by_script_is_confirmed(project: Project) -> None:
 @pytest.mark.parametrize(
     ("typed", "error"),
     (
-        ({"image_alt": " "}, "Describe the image for people who cannot see it."),
+        ({"image_alt": " "}, "Enter an image description."),
         ({"image_alt": "x" * 201}, "Use 200 characters or fewer. You entered 201."),
         ({"image": ""}, "Choose an image."),
         ({"image": upload(b"<svg/>")}, "SVG files are not supported."),
@@ -237,7 +237,7 @@ def test_description_cannot_be_removed(project: Project, olive: Client) -> None:
     row = ProjectImageFactory.create(project=project, alt="Before")
     response = describe(olive, row, " ")
     assert (response.status_code, texts(project)) == (422, ["Before"])
-    assert "Describe the image for people who cannot see it." in response.text
+    assert "Enter an image description." in response.text
 
 
 def test_description_changed_in_another_tab_is_a_conflict(project: Project, olive: Client) -> None:

@@ -214,7 +214,7 @@ def test_link_has_the_same_rules_as_the_links_section(page: BuilderProfile, type
         ({"technologies": "x" * 10_000}, "characters. Use 40 or fewer."),
         ({"status": "dead"}, "Choose one of the options."),
         ({"image": upload(b"<svg/>")}, "SVG files are not supported."),
-        ({"image": upload()}, "Describe the image for people who cannot see it."),
+        ({"image": upload()}, "Enter an image description."),
     ),
 )
 @pytest.mark.parametrize("headers", (HTMX, {}))
