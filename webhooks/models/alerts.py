@@ -131,9 +131,9 @@ class Alert(models.Model):
     @property
     def tone(self) -> str:
         """The name of the alert's colour and icon."""
-        if not self.is_open:
+        if not self.is_open or self.ok_since:
             return "good"
-        return "attention" if self.ok_since or self.is_quiet(timezone.now()) else "bad"
+        return "attention" if self.is_quiet(timezone.now()) else "bad"
 
     @property
     def state(self) -> str | Promise:

@@ -189,12 +189,15 @@ def test_dashboard_shows_at_once_that_a_problem_is_over_or_has_returned(adam: Us
     WebhookEvent.objects.all().delete()
     with time_machine.travel(NOW + timedelta(seconds=10), tick=False):
         text = signed_in(adam).get("/admin/webhooks/dashboard/").content.decode()
-    assert "over since 09:30:10 UTC, closes at 09:30:40 UTC" in text
+    row = text.partition('id="attention"')[2].partition("</li>")[0]
+    assert '<li class="is-good">' in row
+    assert "Over since 09:30:10 UTC, closes at 09:30:40 UTC:" in row.partition('id="alert-')[0]
     check_alerts_at(timedelta(seconds=15))
     create_dead_events(2)
     with time_machine.travel(NOW + timedelta(seconds=20), tick=False):
         text = signed_in(adam).get("/admin/webhooks/dashboard/").content.decode()
-    assert "over since" not in text
+    assert "ver since" not in text
+    assert '<li class="is-bad">' in text
     assert text.count("2 events are dead and will not be retried.") == 1
 
 
