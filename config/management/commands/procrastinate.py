@@ -3,13 +3,20 @@
 import logging
 from typing import Any
 
+from procrastinate import PsycopgConnector
+from procrastinate.contrib.django import app
 from procrastinate.contrib.django.management.commands import procrastinate
+from procrastinate.contrib.django.utils import connector_params
 
 from config.logs.streams import print_json_lines, set_level
 from config.startup import check_settings
 from webhooks.models import HostReport
 from webhooks.monitoring import host_reports
 from webhooks.tasks import recover_after_start
+
+#: How long a worker waits for one of its connections. A worker that loses the database stops after several such waits and is
+#: restarted. With the pool's default of 30 s, jobs can be delayed by two minutes after the database is back.
+POOL_TIMEOUT_S = 10.0
 
 
 class Command(procrastinate.Command):
@@ -22,4 +29,7 @@ class Command(procrastinate.Command):
             recover_after_start()
             host_reports.start(HostReport.Kind.WORKER)
             set_level(logging.INFO)  # Procrastinate prints only progress messages. Errors are logged.
-        super().handle(*args, **options)
+            with app.replace_connector(PsycopgConnector(kwargs=connector_params(), timeout=POOL_TIMEOUT_S)):
+                super().handle(*args, **options, app=app)
+        else:
+            super().handle(*args, **options)
