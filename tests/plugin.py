@@ -51,6 +51,7 @@ SLOW = (
     "tests/test_permissions.py",
     "tests/webhooks/monitoring/test_distant_database.py",
     "tests/webhooks/monitoring/test_slow_database.py",
+    "tests/webhooks/runbooks/",
 )
 
 #: Marks DATABASE_URL as set by this plugin, for pytest-xdist workers, which inherit the environment.
