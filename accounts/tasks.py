@@ -36,12 +36,12 @@ from accounts.sync import (
     unlisted,
 )
 from audit.log import SYSTEM
-from core.jobs import Person, describe
+from core.jobs import BULK, URGENT, Person, describe
 
 log = logging.getLogger(__name__)
 
 
-@app.task
+@app.task(priority=BULK)
 @describe(
     _("Send a user's changes to Clerk"),
     _("Sends a person's roles and profile facts to Clerk. If the job fails, it is repeated within a minute."),
@@ -170,7 +170,7 @@ def delete_old_ended_sessions(timestamp: int) -> None:
 
 
 @app.periodic(cron="* * * * * */15")  # The sixth field is seconds.
-@app.task(queue="upkeep", queueing_lock="probe_clerk")
+@app.task(queue="upkeep", queueing_lock="probe_clerk", priority=URGENT)
 @describe(
     _("Check the connection to Clerk"),
     _(

@@ -8,13 +8,13 @@ from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app
 
 from audit.sealing import checkpoints, seals, verification
-from core.jobs import describe
+from core.jobs import URGENT, describe
 
 log = logging.getLogger(__name__)
 
 
 @app.periodic(cron=settings.AUDIT_SEAL_CRON)
-@app.task(queue="upkeep", queueing_lock="seal_audit_log")
+@app.task(queue="upkeep", queueing_lock="seal_audit_log", priority=URGENT)
 @describe(
     _("Seal the audit log"),
     _("Seals new audit rows, so that later changes are detected, and sends checkpoints."),

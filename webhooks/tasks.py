@@ -10,7 +10,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Status
 
 from core.english import counted
-from core.jobs import describe
+from core.jobs import URGENT, describe
 from webhooks.doctor import jobs as doctor_jobs  # noqa: F401  # registers the job that runs checks
 from webhooks.inbox import secret_counts
 from webhooks.inbox import service as inbox  # noqa: F401  # registers the job for retries
@@ -27,7 +27,7 @@ RECOVERY_MARGIN_S = 2
 
 
 @app.periodic(cron=settings.RECOVERY_CRON)
-@app.task(queue="upkeep", queueing_lock="recover_jobs_of_lost_workers")
+@app.task(queue="upkeep", queueing_lock="recover_jobs_of_lost_workers", priority=URGENT)
 @describe(
     _("Recover jobs of lost workers"),
     _("Restarts jobs whose worker was killed or lost its connection."),
@@ -68,7 +68,7 @@ def delete_ended_jobs(timestamp: int) -> None:
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queue="upkeep", queueing_lock="aggregate_counts")
+@app.task(queue="upkeep", queueing_lock="aggregate_counts", priority=URGENT)
 @describe(
     _("Count events"),
     _("Updates the hourly event counts on the dashboard."),
@@ -79,7 +79,7 @@ def aggregate_counts(timestamp: int) -> None:
 
 
 @app.periodic(cron=settings.ALERT_CHECK_CRON)
-@app.task(queue="upkeep", queueing_lock="check_alerts")
+@app.task(queue="upkeep", queueing_lock="check_alerts", priority=URGENT)
 @describe(
     _("Check alerts"),
     _("Checks all alert rules and sends notifications. If this job does not run, the web servers check the rules."),

@@ -17,7 +17,7 @@ from accounts.notifications.preferences import is_turned_off, preferences_of
 from accounts.notifications.rendering import build_email
 from core.db import joined_writes
 from core.db.statements import insert_if_new
-from core.jobs import Person, describe
+from core.jobs import BULK, Person, describe
 from core.mail_headers import mailbox
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from audit import log
 from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from core import personal_data
-from core.jobs import Person, describe
+from core.jobs import BULK, Person, describe
 from core.personal_data import PersonalData
 
 LIFETIME = timedelta(days=7)
@@ -57,7 +57,7 @@ def current_export(user: User) -> DataExport | None:
     return DataExport.objects.filter(is_current, user=user, expires_at__gt=now).defer("archive").first()
 
 
-@queue.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
+@queue.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4), priority=BULK)
 @describe(
     _("Build a data export"),
     _(

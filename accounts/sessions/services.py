@@ -23,7 +23,7 @@ from accounts.sync.apply import apply_user
 from audit.log import SYSTEM
 from core.db.loading import load, loaded_fields
 from core.db.statements import hot_cursor, insert_new
-from core.jobs import Person, describe
+from core.jobs import BULK, Person, describe
 
 #: Tokens are valid for one minute. The additional time covers sessions that ended here while Clerk was unreachable.
 RETENTION = timedelta(days=30)
@@ -93,7 +93,7 @@ def create_provisional(clerk_ids: Iterable[str]) -> None:
             fetch_user.defer(clerk_id=str(user.clerk_id))
 
 
-@queue.task(retry=CLERK_RETRY)
+@queue.task(retry=CLERK_RETRY, priority=BULK)
 @describe(
     _("Fetch a new user"),
     _(

@@ -6,20 +6,20 @@ from procrastinate import exceptions
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from core.jobs import describe
+from core.jobs import URGENT, describe
 from webhooks.doctor import runner
 
 UNFINISHED = ("todo", "doing")
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queue="upkeep", queueing_lock="run_due_checks")
+@app.task(queue="upkeep", queueing_lock="run_due_checks", priority=URGENT)
 @describe(_("Run due diagnostics"), _("Runs the checks of the page Diagnostics that are due."))
 def run_due_checks(timestamp: int) -> None:
     runner.run_due()
 
 
-@app.task(queue="upkeep", queueing_lock="run_all_checks")
+@app.task(queue="upkeep", queueing_lock="run_all_checks", priority=URGENT)
 @describe(_("Run all diagnostics"), _("Runs all checks of the page Diagnostics at an operator's request."))
 def run_all_checks() -> None:
     runner.run()
