@@ -11,6 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app as queue
+from procrastinate.types import JSONValue
 
 from accounts.models import DataExport, Notification, User
 from accounts.notifications import send
@@ -180,11 +181,12 @@ def _build_deleted(notification: Notification) -> Content:
     )
 
 
-def _notify_admins(notification: Notification) -> None:
-    """Notify all admins if the role was given in Clerk. accounts.roles.admin_grants reports grants on this site."""
-    if notification.facts.get("from_clerk"):
+def _notify_admins(notifications: Sequence[Notification]) -> None:
+    """Notify all admins about roles that were given in Clerk. accounts.roles.admin_grants reports grants on this site."""
+    found: list[JSONValue] = [each.pk for each in notifications if each.facts.get("from_clerk")]
+    if found:
         # Queued by name, because accounts.roles imports accounts.sync, which imports this module.
-        queue.configure_task("accounts.roles.admin_mail.mail_admins_about_clerk").defer(notification_id=notification.pk)
+        queue.configure_task("accounts.roles.admin_mail.mail_admins_about_clerk").defer(notification_ids=found)
 
 
 ROLES_CHANGED = Kind(

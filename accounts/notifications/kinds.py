@@ -1,6 +1,6 @@
 """The registry of notification kinds. See docs/notifications.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django_stubs_ext import StrOrPromise
@@ -29,7 +29,7 @@ class Kind:
         why_required: why users cannot turn the kind off, or "" if they can.
         is_for_admins: show the kind only to admins on the preferences page.
         for_deleted_users: send the email to `Notification.email`, even if the user is deleted or banned.
-        on_queued: called in the transaction that queues a notification from `notify_later`.
+        on_queued: called with the notifications from `notify_later` that one run queues, in its transaction.
         on_sent: called in the transaction that marks the notification as sent.
     """
 
@@ -40,7 +40,7 @@ class Kind:
     why_required: StrOrPromise = ""
     is_for_admins: bool = False
     for_deleted_users: bool = False
-    on_queued: Callable[[Notification], None] | None = None
+    on_queued: Callable[[Sequence[Notification]], None] | None = None
     on_sent: Callable[[Notification], None] = _do_nothing
 
     @property

@@ -2,6 +2,8 @@
 
 import logging
 import re
+from collections import defaultdict
+from collections.abc import Sequence
 from smtplib import SMTPRecipientsRefused
 
 from django.db import transaction
@@ -66,26 +68,31 @@ def notify_later(user: User, key: str, cause: str, *, email: str | None = None, 
 def queue_due() -> int:
     """Queue the jobs of notifications from `notify_later`, and return their number.
 
-    A notification whose `on_queued` fails stays due, and does not delay the others.
+    The notifications of a kind whose `on_queued` fails stay due, and do not delay the others.
     """
     rows = Notification.objects.filter(queued_at=None).select_for_update(skip_locked=True)
-    found = [row for row in rows.order_by("pk")[:MAX_QUEUED] if _call_on_queued(row)]
+    by_kind = defaultdict[str, list[Notification]](list)
+    for row in rows.order_by("pk")[:MAX_QUEUED]:
+        by_kind[row.kind].append(row)
+    found = [row for key, group in by_kind.items() if _call_on_queued(key, group) for row in group]
     if found:
         Notification.objects.filter(pk__in=[row.pk for row in found]).update(queued_at=timezone.now())
         send_notification.batch_defer(*(_arguments(row.pk) for row in found))
     return len(found)
 
 
-def _call_on_queued(notification: Notification) -> bool:
+def _call_on_queued(key: str, notifications: Sequence[Notification]) -> bool:
     """Call `on_queued` in a savepoint, and return whether it succeeded."""
-    kind = kinds.get(notification.kind)
+    kind = kinds.get(key)
     if kind is None or kind.on_queued is None:
         return True
     try:
         with transaction.atomic():
-            kind.on_queued(notification)
+            kind.on_queued(notifications)
     except Exception:
-        log.exception("Notification %s could not be queued. The next run tries again.", notification.pk)
+        log.exception(
+            "%s notifications of the kind %s could not be queued. The next run tries again.", len(notifications), key
+        )
         return False
     return True
 
@@ -94,7 +101,7 @@ def _arguments(pk: int) -> dict[str, JSONValue]:
     return {"notification_id": pk}
 
 
-@queue.task(retry=EMAIL_RETRY)
+@queue.task(retry=EMAIL_RETRY, priority=BULK)
 @describe(
     _("Send a notification"),
     _("Emails a user about an event on their account or page. If the job fails, the user is not notified."),

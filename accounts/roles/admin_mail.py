@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db.models import Q
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
@@ -15,6 +15,8 @@ from accounts.notifications.kinds import Kind, Obsolete
 from core.jobs import Person, describe
 
 State = AdminGrant.State
+#: Maximum number of new admins that an email lists.
+MAX_LISTED = 20
 SUBJECTS = {
     State.PENDING: _("%(requester)s asks to make %(user)s an admin"),
     State.APPROVED: _("%(user)s is now an admin"),
@@ -45,15 +47,17 @@ def mail_admins(grant_id: int, state: str) -> None:
 
 @queue.task(retry=RetryStrategy(max_attempts=9, exponential_wait=4))
 @describe(
-    _("Notify admins about a new admin from Clerk"),
-    _("Emails all admins when a user is given the role Admin in Clerk. If the job fails, they are not notified."),
-    person=Person("notification_id", "accounts.Notification", "pk", "user__clerk_id"),
+    _("Notify admins about new admins from Clerk"),
+    _("Emails all admins when users are given the role Admin in Clerk. If the job fails, they are not notified."),
 )
-def mail_admins_about_clerk(notification_id: int) -> None:
-    """Notify all admins about the notification's user. Do nothing if the notification was erased with its user."""
-    found = Notification.objects.filter(pk=notification_id).first()
-    for admin in _admins() if found else ():
-        send.notify(admin, ADMIN_REQUESTS.key, f"clerk:{notification_id}", new_admin=found.user_id if found else None)
+def mail_admins_about_clerk(notification_ids: list[int]) -> None:
+    """Queue one email about all users of the notifications for each admin.
+
+    One email for each user would be thousands of emails if many users become admins at once.
+    """
+    new = list(Notification.objects.filter(pk__in=notification_ids).order_by("pk").values_list("user_id", flat=True))
+    for admin in _admins() if new else ():
+        send.notify(admin, ADMIN_REQUESTS.key, f"clerk:{min(notification_ids)}", new_admins=new)
 
 
 def _admins() -> list[User]:
@@ -65,7 +69,7 @@ def _admins() -> list[User]:
 def _build_content(notification: Notification) -> Content:
     if not notification.user.is_staff:
         raise Obsolete("The user is no longer an admin.")
-    if "new_admin" in notification.facts:
+    if "new_admins" in notification.facts:
         return _build_from_clerk(notification)
     grants = AdminGrant.objects.select_related("user", "requested_by", "decided_by")
     grant = grants.filter(pk=notification.facts.get("grant")).first()
@@ -74,37 +78,49 @@ def _build_content(notification: Notification) -> Content:
     state = State(notification.facts["state"])
     names = {"user": str(grant.user), "requester": str(grant.requested_by)}
     title = SUBJECTS[state] % names
-    page = settings.SITE_URL + reverse("admin:accounts_admingrant_change", args=[grant.pk])
     return Content(
         subject=title,
         heading=title,
         facts=_facts(grant, state),
         notes=[str(ADVICE[state] % names)] if state in ADVICE else [],
-        button=Link(gettext("Open the request"), page),
+        button=Link(gettext("Open the request"), _url("admingrant_change", grant.pk)),
     )
 
 
 def _build_from_clerk(notification: Notification) -> Content:
-    user = User.objects.filter(pk=notification.facts["new_admin"], erased_at=None).first()
-    if user is None:
-        raise Obsolete("The new admin was erased.")
-    title = SUBJECTS[State.APPROVED] % {"user": str(user)}
+    users = User.objects.filter(pk__in=notification.facts["new_admins"], erased_at=None).order_by("pk")
+    number, shown = users.count(), list(users[:MAX_LISTED])
+    if not shown:
+        raise Obsolete("The new admins were erased.")
+    title = SUBJECTS[State.APPROVED] % {"user": str(shown[0])}
+    if number > 1:
+        title = ngettext("%d user is now an admin", "%d users are now admins", number) % number
+    paragraphs = [gettext("The role was given in Clerk, for example in Clerk’s dashboard, and not on this site.")]
+    if number > len(shown):
+        paragraphs.append(gettext("This email lists the first %d of them.") % len(shown))
     return Content(
         subject=title,
         heading=title,
-        paragraphs=[
-            gettext("The role was given in Clerk, for example in Clerk’s dashboard, and not on this site."),
-        ],
-        facts=[(gettext("User"), f"{user} ({user.clerk_id})")],
+        paragraphs=paragraphs,
+        facts=[(gettext("User"), f"{user} ({user.clerk_id})") for user in shown],
         notes=[
             gettext(
-                "If this is unexpected, take the role away on the user’s page, and check the accounts that can open Clerk’s dashboard."
+                "If this is unexpected, take the role away, and check the accounts that can open Clerk’s dashboard."
             )
         ],
-        button=Link(
-            gettext("Open the user’s page"), settings.SITE_URL + reverse("admin:accounts_user_change", args=[user.pk])
-        ),
+        button=_link_to(shown),
     )
+
+
+def _link_to(users: list[User]) -> Link:
+    """Return a link to the only user's page, or to the list of admins."""
+    if len(users) == 1:
+        return Link(gettext("Open the user’s page"), _url("user_change", users[0].pk))
+    return Link(gettext("Show all admins"), _url("user_changelist") + f"?role={User.Role.ADMIN}")
+
+
+def _url(page: str, *arguments: object) -> str:
+    return settings.SITE_URL + reverse(f"admin:accounts_{page}", args=arguments)
 
 
 def _facts(grant: AdminGrant, state: AdminGrant.State) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Notifications are sent once per cause, in the user's language, and only to the right people."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.policy import SMTP
@@ -228,7 +229,7 @@ class TestQueueing:
     def test_failed_callback_delays_only_its_own_notification(
         self, vera: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        def fail(notification: Notification) -> None:
+        def fail(notifications: Sequence[Notification]) -> None:
             User.objects.update(name="Changed")
             raise ValueError("no such admin")
 

@@ -348,5 +348,18 @@ class TestGrantInClerk:
         assert states_to_mail() == ["approved"]
 
     def test_erased_notification_is_ignored(self) -> None:
-        admin_mail.mail_admins_about_clerk(notification_id=1)
+        admin_mail.mail_admins_about_clerk(notification_ids=[1])
         assert deliver() == []
+
+    def test_many_new_admins_are_reported_in_one_email(self, webhook: WebhookClient, adam: User) -> None:
+        count = admin_mail.MAX_LISTED + 5
+        for _ in range(count):
+            webhook.created(person(roles=["ADMIN"]))
+        [arguments] = self.queued()
+        for _ in range(2):
+            admin_mail.mail_admins_about_clerk(**arguments)
+        [message] = [email for email in deliver() if email.to == [adam.email]]
+        assert message.subject == f"{count} users are now admins"
+        assert message.body.count("(user_") == admin_mail.MAX_LISTED
+        assert f"lists the first {admin_mail.MAX_LISTED} of them" in message.body
+        assert "/admin/accounts/user/?role=ADMIN" in message.body
