@@ -6,6 +6,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db.models import F, Q
 from django.utils import timezone
 
+from accounts.leads import erasure as lead_erasure
 from accounts.leads import services as leads
 from accounts.models import (
     AdminGrant,
@@ -121,3 +122,4 @@ def delete_expired() -> None:
     notifications.delete_expired()
     DataExport.objects.filter(expires_at__lte=timezone.now()).delete()
     leads.erase_expired()
+    lead_erasure.erase_deleted()

@@ -10,5 +10,8 @@ from django.dispatch import Signal
 users_synced = Signal()
 #: Sent after the effective roles of active users changed. Argument: changes (list[accounts.sync.changes.RoleChange]).
 roles_changed = Signal()
+#: Sent in the transaction that erases leads, except with their user and after the retention period. Argument: lead_ids
+#: (list[str]), Clerk's IDs.
+leads_erased = Signal()
 #: A user got a password. Arguments: user, created (bool).
 password_set = Signal()

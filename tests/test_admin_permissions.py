@@ -117,6 +117,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/accessrun/{pk}/retry/": same_for_both(get=FOUND, post=FOUND),  # has not ended
     "/admin/accounts/admingrant/{pk}/decide/": same_for_both(get=FOUND, post=FOUND),  # without a decision
     "/admin/accounts/lead/invite/": same_for_both(get=OK, post=OK),  # without an address
+    "/admin/accounts/lead/{pk}/erase/": same_for_both(get=OK, post=OK),  # without a reason
     "/admin/accounts/lead/{pk}/decide/": same_for_both(get=FOUND, post=FOUND),  # without a decision
     "/admin/accounts/organizationmembership/{pk}/remove/": same_for_both(get=FOUND, post=FOUND),  # without a reason
     "/admin/accounts/legalversion/publish/terms/": same_for_both(get=OK, post=OK),  # without a text

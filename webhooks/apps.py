@@ -8,8 +8,9 @@ class WebhooksConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.extensions import extensions
-        from webhooks import checks, personal_data  # noqa: F401  # importing checks registers them
+        from webhooks import checks, personal_data, receivers  # noqa: F401  # importing checks registers them
         from webhooks.user_events import has_event_since
 
         register(personal_data)
+        receivers.connect()
         extensions.has_event_since = has_event_since

@@ -1,6 +1,7 @@
 """Export and erase the personal data in the inbox; see core.personal_data."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -41,10 +42,18 @@ def erase(user: User) -> None:
         _clear(WebhookEvent.objects.filter(clerk_user_id=user.clerk_id))
     # Events about waitlist entries and invitations do not name a user. They are found with the IDs of the user's leads,
     # which accounts erases first.
-    lead_ids = Lead.objects.filter(user=user).values_list("lead_id", flat=True)
+    erase_leads(Lead.objects.filter(user=user).values_list("lead_id", flat=True))
+    _clear(_organization_invitation_events(user))
+
+
+def erase_leads(lead_ids: Iterable[str]) -> None:
+    """Clear the payloads of events about waitlist entries and invitations.
+
+    Args:
+        lead_ids: Clerk's IDs.
+    """
     for lead_id in lead_ids:
         _clear(WebhookEvent.objects.filter(event_type__in=LEAD_TYPES, payload__contains=lead_id))
-    _clear(_organization_invitation_events(user))
 
 
 def _organization_invitation_events(user: User) -> QuerySet[WebhookEvent]:

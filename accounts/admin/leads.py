@@ -21,6 +21,7 @@ from accounts.admin.access_page import NO_KEY
 from accounts.clerk.fields import normalize_email
 from accounts.leads import decisions
 from accounts.leads.decisions import Decision, DecisionError
+from accounts.leads.erasure import ErasureReason, erase_lead, leads_to_erase
 from accounts.leads.services import owner_of
 from accounts.models import Lead, User
 from audit.log import Actor
@@ -49,6 +50,10 @@ def _reason_field() -> LineField:
 class LeadDecisionForm(forms.Form):
     decision = forms.ChoiceField(choices=[(decision, decision) for decision in Decision])
     reason = _reason_field()
+
+
+class ErasureForm(forms.Form):
+    reason = forms.ChoiceField(choices=ErasureReason.choices, label=gettext_lazy("Reason"), widget=forms.RadioSelect)
 
 
 class InvitationForm(forms.Form):
@@ -124,6 +129,7 @@ class LeadAdmin(ReadOnlyAdmin[Lead]):
         return [
             path("invite/", wrap(self.invite), name="accounts_lead_invite"),
             path("<path:object_id>/decide/", wrap(post_only(self.decide)), name="accounts_lead_decide"),
+            path("<path:object_id>/erase/", wrap(self.erase), name="accounts_lead_erase"),
             *super().get_urls(),
         ]
 
@@ -133,6 +139,7 @@ class LeadAdmin(ReadOnlyAdmin[Lead]):
         lead = self.get_object(request, object_id)
         found = decisions.possible_decisions(lead) if lead and may_repair(request) else []
         context: dict[str, Any] = {"decisions": found, "form": LeadDecisionForm(label_suffix="")}
+        context["can_erase"] = lead is not None and lead.erased_at is None and may_repair(request)
         if lead and lead.invitation_id:
             context["invitation"] = Lead.objects.filter(lead_id=lead.invitation_id).first()
         if lead and lead.kind == Lead.Kind.INVITATION:
@@ -165,6 +172,23 @@ class LeadAdmin(ReadOnlyAdmin[Lead]):
         context = {"title": _("Invite a person"), "opts": self.opts, "form": form}
         return render(request, "admin/accounts/lead/invite.html", self.admin_site.each_context(request) | context)
 
+    def erase(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask for confirmation, then erase the personal data."""
+        if not may_repair(request):
+            raise PermissionDenied
+        lead = self.get_object(request, object_id)
+        if lead is None:
+            raise Http404
+        form = ErasureForm(request.POST if request.method == "POST" else None, label_suffix="")
+        found = list(leads_to_erase(lead))
+        if not found:
+            messages.info(request, _("Nothing was changed. The personal data has already been erased."))
+            return redirect("admin:accounts_lead_change", lead.pk)
+        if form.is_valid() and _has_key(request) and _erase(request, lead, form):
+            return redirect("admin:accounts_lead_change", lead.pk)
+        context = {"title": _("Erase personal data"), "opts": self.opts, "form": form, "leads": found, "lead": lead}
+        return render(request, "admin/accounts/lead/erase.html", self.admin_site.each_context(request) | context)
+
 
 def _has_key(request: HttpRequest) -> bool:
     if not settings.CLERK_SECRET_KEY:
@@ -180,6 +204,17 @@ def _decide(request: HttpRequest, lead: Lead, decision: Decision, reason: str) -
         messages.error(request, str(error))
         return
     messages.success(request, _("Clerk accepted the change. New state: %s.") % stored.get_state_display())
+
+
+def _erase(request: HttpRequest, lead: Lead, form: ErasureForm) -> bool:
+    reason = ErasureReason(form.cleaned_data["reason"])
+    try:
+        erase_lead(lead, reason=reason, actor=Actor.from_request(request))
+    except DecisionError as error:
+        messages.error(request, str(error))
+        return False
+    messages.success(request, _("The personal data was erased and the erasure was recorded in the audit log."))
+    return True
 
 
 def _invite(request: HttpRequest, form: InvitationForm) -> Lead | None:

@@ -66,6 +66,11 @@ def revoke_invitation(lead_id: str) -> ClerkLead:
     return _parse(request("POST", path), Kind.INVITATION)
 
 
+def delete_entry(lead_id: str) -> None:
+    """Delete a pending waitlist entry. https://clerk.com/docs/reference/backend/waitlist-entries/delete"""
+    request("DELETE", f"/v1/waitlist_entries/{parse_lead_id(lead_id, Kind.WAITLIST)}")
+
+
 def invite(email: str, *, roles: Sequence[str], sign_up_url: str) -> ClerkLead:
     """Send an invitation by email. See `accounts.clerk.api.send_invitation`."""
     return _parse(api.send_invitation(email, roles=roles, sign_up_url=sign_up_url), Kind.INVITATION)

@@ -1,6 +1,7 @@
 """Decide about leads in Clerk: approve, reject, revoke and invite. The local state follows Clerk's answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
@@ -64,14 +65,24 @@ def decide(lead: Lead, decision: Decision, *, reason: str, actor: Actor) -> Lead
         DecisionError: Clerk did not make the change, the change is not possible, the actor is no longer an admin, or
             another admin is deciding at the same time. A failed request is also audited.
     """
-    with try_lock(_LOCKS + lead.pk) as is_held:
-        if not is_held:
-            raise DecisionError(_("Nothing was changed, because another admin is deciding at the same time."))
-        current = Lead.objects.select_related("user").get(pk=lead.pk)
+    with exclusive(lead) as current:
         if decision not in possible_decisions(current):
             message = _("Nothing was changed, because the state is now: %(state)s.")
             raise DecisionError(message % {"state": current.get_state_display()})
         return _request(lambda: _REQUESTS[decision](current.lead_id), current, decision, reason, actor)
+
+
+@contextmanager
+def exclusive(lead: Lead) -> Iterator[Lead]:
+    """Read a lead again, and prevent other decisions about it until the block ends.
+
+    Raises:
+        DecisionError: another admin is deciding at the same time.
+    """
+    with try_lock(_LOCKS + lead.pk) as is_held:
+        if not is_held:
+            raise DecisionError(_("Nothing was changed, because another admin is deciding at the same time."))
+        yield Lead.objects.select_related("user").get(pk=lead.pk)
 
 
 def invite(email: str, *, roles: Sequence[str], reason: str, actor: Actor) -> Lead:
@@ -85,7 +96,7 @@ def _request(send: Callable[[], ClerkLead], lead: Lead, decision: Decision, reas
     try:
         if decision in (Decision.APPROVE, Decision.INVITE):
             _wait_for_slot()
-        _require_admin(actor.user)
+        require_admin(actor.user)
         payload = send()
     except ClerkApiError as error:
         # Clerk's message may quote the address.
@@ -105,8 +116,12 @@ def _wait_for_slot() -> None:
         raise ClerkApiError(_("Clerk’s hourly limit of invitations has been reached. Try again later."))
 
 
-def _require_admin(user: User) -> None:
-    """Read the user's roles again under a lock, because the user may have lost the role while waiting."""
+def require_admin(user: User) -> None:
+    """Read the user's roles again under a lock, because the user may have lost the role while waiting.
+
+    Raises:
+        DecisionError: the user is no longer an admin.
+    """
     with transaction.atomic():
         current = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
     if current is None or not current.is_staff:

@@ -1,11 +1,12 @@
-"""Compare leads with Clerk's lists, because Clerk's list of events has no events about invitations."""
+"""Compare leads with Clerk's lists, because Clerk has no events about invitations and about deleted waitlist entries."""
 
 import logging
 from collections.abc import Callable, Sequence
 
 from django.db import transaction
+from django.utils import timezone
 
-from accounts.clerk import leads_api
+from accounts.clerk import instance_guard, leads_api
 from accounts.clerk.lead_payloads import ClerkLead
 from accounts.leads import services
 from accounts.models import Lead
@@ -18,23 +19,46 @@ COMPARED = ("state", "email", "invitation_id", "clerk_updated_at")
 
 
 def refresh() -> int:
-    """Store the leads that differ from Clerk's lists, and return how many were stored. Call this outside transactions."""
-    return sum(
-        _refresh(fetch) for fetch in (leads_api.list_entries, leads_api.list_invitations, leads_api.list_revoked)
-    )
+    """Store the leads that differ from Clerk's lists, and return how many were stored. Call this outside transactions.
+
+    Waitlist entries that are missing from Clerk's list were deleted there, because no event reports that.
+    """
+    entries = Lead.objects.filter(kind=Lead.Kind.WAITLIST, erased_at=None).exclude(state=Lead.State.DELETED)
+    known = set(entries.values_list("lead_id", flat=True))
+    stored, listed = _read(leads_api.list_entries)
+    missing = known - listed if listed is not None else set()
+    stored += sum(_read(fetch)[0] for fetch in (leads_api.list_invitations, leads_api.list_revoked))
+    return stored + (_mark_deleted(missing) if missing else 0)
 
 
-def _refresh(fetch: Callable[[int], leads_api.LeadPage]) -> int:
-    stored, offset = 0, 0
+def _mark_deleted(lead_ids: set[str]) -> int:
+    """Mark entries as deleted if they are also missing from a second reading.
+
+    Entries move to other pages when Clerk's list changes while it is read. An entry that is listed again later gets its
+    state back.
+    """
+    instance_guard.verify_secret_key()
+    _, listed = _read(leads_api.list_entries)
+    missing = lead_ids - listed if listed is not None else set()
+    entries = Lead.objects.filter(lead_id__in=missing, erased_at=None)
+    return entries.update(state=Lead.State.DELETED, clerk_updated_at=timezone.now())
+
+
+def _read(fetch: Callable[[int], leads_api.LeadPage]) -> tuple[int, set[str] | None]:
+    """Read a list, and return the number of leads that were stored and all IDs, or None if the list is incomplete."""
+    stored, offset, listed = 0, 0, set[str]()
+    is_complete = True
     for _number in range(MAX_PAGES):
         page = fetch(offset)
         if page.unreadable:
+            is_complete = False
             log.warning("Clerk's list contains %s leads that cannot be parsed.", page.unreadable)
         stored += _store(page.leads)
+        listed.update(lead.lead_id for lead in page.leads)
         offset += page.size
         if page.size < leads_api.PAGE_SIZE:
-            break
-    return stored
+            return stored, listed if is_complete else None
+    return stored, None
 
 
 @transaction.atomic

@@ -17,7 +17,7 @@ class Lead(models.Model):
         INVITATION = "invitation", _("Invitation")
 
     class State(models.TextChoices):
-        """Clerk's statuses. The first four are the statuses of a waitlist entry, and the others of an invitation."""
+        """Clerk's statuses. The first four are the statuses of a waitlist entry, and the next of an invitation."""
 
         WAITING = "pending", _("Pending")
         INVITED = "invited", _("Invited")
@@ -27,6 +27,8 @@ class Lead(models.Model):
         REVOKED = "revoked", _("Revoked")
         EXPIRED = "expired", _("Expired")
         UNKNOWN = "unknown", _("Unknown")
+        # Not a status of Clerk: the entry is missing from Clerk's list.
+        DELETED = "deleted", _("Deleted in Clerk")
 
     lead_id = models.CharField(_("Clerk ID"), max_length=64)
     kind = models.CharField(max_length=16, choices=Kind)

@@ -212,6 +212,9 @@ class AuditLog(AppendOnly):
         # An admin approved or rejected a waitlist entry, revoked an invitation, or invited a person. The row contains the
         # new state, or the error if Clerk did not make the change.
         LEAD_DECIDED = "LEAD_DECIDED"
+        # An admin erased a waitlist entry or an invitation. The row contains a fixed reason, or the error if Clerk did not
+        # delete or revoke it.
+        LEAD_ERASED = "LEAD_ERASED"
         # An admin added a note about a user, or deleted it. The row does not contain the text.
         USER_NOTE_ADDED = "USER_NOTE_ADDED"
         USER_NOTE_DELETED = "USER_NOTE_DELETED"

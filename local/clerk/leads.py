@@ -62,6 +62,15 @@ def reject(entry_id: str, actor: Actor) -> WaitlistEntry:
 
 
 @transaction.atomic
+def delete(entry_id: str) -> None:
+    """Delete a pending entry. Clerk documents no event about it."""
+    entry = WaitlistEntry.objects.get(pk=entry_id)
+    if entry.status != WaitlistEntry.Status.PENDING:
+        raise LeadError(f"The waitlist entry is {entry.status}.", code="waitlist_entry_not_pending")
+    entry.delete()
+
+
+@transaction.atomic
 def revoke(invitation_id: str, actor: Actor) -> Invitation:
     invitation = Invitation.objects.get(pk=invitation_id)
     if invitation.status != Invitation.Status.PENDING:

@@ -56,6 +56,7 @@ urlpatterns = [
     path("v1/invitations", invitations.invitations),
     path("v1/invitations/<str:invitation_id>/revoke", invitations.revoke),
     path("v1/waitlist_entries", waitlist.entries),
+    path("v1/waitlist_entries/<str:entry_id>", waitlist.entry),
     re_path(r"^v1/waitlist_entries/(?P<entry_id>[^/]+)/(?P<verb>invite|reject)$", waitlist.decide),
     path("v1/users/<str:user_id>/organization_memberships", organizations.memberships_of_user),
     path("v1/organization_memberships", organizations.all_memberships),

@@ -29,6 +29,17 @@ def entries(request: HttpRequest) -> HttpResponse:
 
 
 @backend_api
+@require_http_methods(["DELETE"])
+def entry(request: HttpRequest, entry_id: str) -> HttpResponse:
+    """Delete a pending entry."""
+    try:
+        leads.delete(entry_id)
+    except LeadError as problem:
+        return error(409, problem.code, str(problem))
+    return JsonResponse({"object": "waitlist_entry", "id": entry_id, "deleted": True})
+
+
+@backend_api
 @require_POST
 def decide(request: HttpRequest, entry_id: str, verb: str) -> HttpResponse:
     """Approve an entry, which invites the person, or reject it."""

@@ -51,10 +51,15 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def decide(request: HttpRequest, entry_id: str) -> HttpResponse:
+    """Approve, reject or delete an entry."""
     change = leads.approve if request.POST.get("verb") == "invite" else leads.reject
     try:
-        entry = change(entry_id, actor(request))
-        messages.success(request, f"{entry} is {entry.status}. The waitlistEntry.updated event is queued.")
+        if request.POST.get("verb") == "delete":
+            leads.delete(entry_id)
+            messages.success(request, "The entry is deleted. Clerk documents no event about it.")
+        else:
+            entry = change(entry_id, actor(request))
+            messages.success(request, f"{entry} is {entry.status}. The waitlistEntry.updated event is queued.")
     except ObjectDoesNotExist:
         raise Http404 from None
     except LeadError as error:

@@ -64,6 +64,24 @@ def test_admin_rejects_and_approves_an_entry(tab: Page, site: Site, request: pyt
     expect(tab.get_by_role("heading", name="Decision")).to_have_count(0)
 
 
+def test_admin_erases_an_entry(tab: Page, site: Site, axe: str, request: pytest.FixtureRequest) -> None:
+    mode = request.node.callspec.id
+    address = f"wilja.waits.{mode}@example.com"
+    join_waitlist(tab, site, address)
+    open_lead(tab, site, address)
+    tab.get_by_role("link", name="Erase personal data…").click()
+    expect(tab.get_by_text("The entry is also deleted in Clerk.")).to_be_visible()
+    if mode == "scripts":
+        assert admin_violations(tab, axe) == []
+    tab.get_by_label("The person asked for it").check()
+    tab.get_by_role("button", name="Erase personal data").click()
+    expect(tab.get_by_text("The personal data was erased and")).to_be_visible()
+    expect(tab.get_by_role("link", name="Erase personal data…")).to_have_count(0)
+    expect(tab.get_by_text(address)).to_have_count(0)
+    tab.goto(f"{site.clerk}/waitlist")
+    expect(tab.get_by_text(address)).to_have_count(0)
+
+
 def test_admin_invites_a_person(tab: Page, site: Site, request: pytest.FixtureRequest) -> None:
     tab.goto(f"{site.app}{LIST}")
     tab.get_by_role("link", name="Invite a person").click()

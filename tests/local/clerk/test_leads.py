@@ -58,6 +58,17 @@ class TestWaitlist:
         assert decide(clerk, entry, "invite").json()["status"] == "invited"
         assert code(decide(clerk, entry, "invite")) == (409, "waitlist_entry_already_invited")
 
+    def test_only_a_pending_entry_is_deleted(self, clerk: StandIn) -> None:
+        entry, other = join(clerk, "wera@example.com"), join(clerk, "wido@example.com")
+        decide(clerk, other, "reject")
+        path = f"/v1/waitlist_entries/{entry['id']}"
+        assert request(clerk, "DELETE", path).json()["deleted"] is True
+        assert request(clerk, "DELETE", path).status_code == 404
+        answer = request(clerk, "DELETE", f"/v1/waitlist_entries/{other['id']}")
+        assert code(answer) == (409, "waitlist_entry_not_pending")
+        listed = {row["id"] for row in request(clerk, "GET", "/v1/waitlist_entries?limit=500").json()["data"]}
+        assert (entry["id"] in listed, other["id"] in listed) == (False, True)
+
     def test_pending_invitation_is_used_again(self, clerk: StandIn) -> None:
         body = {"email_address": "wilma@example.com"}
         invitation = request(clerk, "POST", "/v1/invitations", body).json()
@@ -113,6 +124,9 @@ class TestPage:
         invitation_id = browser.get("/waitlist").partition("inv_")[2].partition("<")[0]
         assert "is revoked" in post(f"/invitations/inv_{invitation_id}/revoke")
         assert "The invitation is revoked." in post(f"/invitations/inv_{invitation_id}/revoke")
+        assert "is on the waitlist" in post("/waitlist/add", kind="waitlist", address="pola@example.com")
+        entry_id = browser.get("/waitlist").partition("wle_")[2].partition("<")[0]
+        assert "The entry is deleted." in post(f"/waitlist/wle_{entry_id}/decide", verb="delete")
         assert "is invited" in post("/waitlist/add", kind="invitation", address="paul@example.com")
         assert "already a pending invitation" in post("/waitlist/add", kind="invitation", address="Paul@example.com")
 
