@@ -85,7 +85,8 @@ def apply_payloads(payloads: Sequence[Sent], *, skip_locked: bool = False) -> li
         outcomes = [_apply(batch, payload, actor) for payload, actor in payloads]
         batch.write()
         if settings.CLERK_ORGANIZATION_ROLES:
-            update_roles(_affected_users(batch), skip_locked=skip_locked)
+            # Transactions that have locked these users may be waiting for the rows of this batch.
+            update_roles(_affected_users(batch), skip_locked=True)
     return outcomes
 
 
@@ -101,11 +102,15 @@ def _affected_users(batch: _Batch) -> dict[str, Actor]:
 
 
 def _load(payloads: Sequence[OrganizationPayload], *, skip_locked: bool) -> _Batch:
+    """Insert missing users, then lock or insert organizations, memberships and invitations.
+
+    The order is the same everywhere, so that concurrent transactions cannot deadlock.
+    """
     batch = _Batch()
-    batch.organizations = _organizations(payloads, skip_locked=skip_locked)
     members = [payload for payload in payloads if isinstance(payload, ClerkMembership | ClerkMembershipDeleted)]
     joining = {payload.clerk_id for payload in members if isinstance(payload, ClerkMembership)}
     batch.users = find_users({payload.clerk_id for payload in members}, members=joining)
+    batch.organizations = _organizations(payloads, skip_locked=skip_locked)
     wanted = {p.membership_id: _new_membership(batch, p) for p in members if p.organization_id in batch.organizations}
     # A deleted user may be erased already, so nothing about the user is stored any more.
     stored = {key: row for key, row in wanted.items() if not _is_deleted(batch.users.get(row.user_id))}
@@ -130,14 +135,13 @@ def _organizations(payloads: Sequence[OrganizationPayload], *, skip_locked: bool
     ids = {str(payload.organization_id) for payload in payloads}
     known = {row.clerk_id: row for row in Organization.objects.filter(clerk_id__in=ids)}
     changed = {str(p.organization_id) for p in payloads if _changes_organization(p, known.get(str(p.organization_id)))}
-    new = {clerk_id: Organization(clerk_id=clerk_id) for clerk_id in changed}
-    locked = lock_or_insert(Organization, new, skip_locked=skip_locked)
     unchanged = {key: row for key, row in known.items() if key not in changed}
     if settings.CLERK_ORGANIZATION_ROLES:
         joined_ids = {p.organization_id for p in payloads if isinstance(p, ClerkMembership)} & set(unchanged)
         others = {key: row for key, row in unchanged.items() if key not in joined_ids}
         unchanged = others | lock_unchanged(joined_ids, skip_locked=skip_locked)
-    return unchanged | locked
+    new = {clerk_id: Organization(clerk_id=clerk_id) for clerk_id in changed}
+    return unchanged | lock_or_insert(Organization, new, skip_locked=skip_locked)
 
 
 def _changes_organization(payload: OrganizationPayload, known: Organization | None) -> bool:

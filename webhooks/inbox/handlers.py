@@ -53,6 +53,16 @@ def handle(events: Sequence[tuple[ClerkEvent, str]], *, skip_locked: bool = Fals
     return [results[index] for index in range(len(sent))]
 
 
+def stage_of(event: ClerkEvent | Exception | None) -> int:
+    """Return in which transaction of a batch an event is applied. Transactions are in the order of their numbers.
+
+    Events that insert users for different reasons are not applied together, because such a transaction would not lock
+    users, organizations and memberships in this order, like a single event, and could deadlock with other transactions.
+    """
+    handler = _handler(event) if isinstance(event, ClerkEvent) else ignore
+    return STAGES.index(handler) if handler in STAGES else 0
+
+
 def _handler(event: ClerkEvent) -> Handler:
     return HANDLERS.get(event.type, ignore) if _is_expected(event) else ignore
 
@@ -143,3 +153,5 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(sorted(LEAD_TYPES), store_leads),
     **dict.fromkeys(ORGANIZATION_PARSERS, apply_organizations),
 }
+#: Handlers that insert users. All other handlers run in the first stage.
+STAGES: tuple[Handler, ...] = (apply, apply_organizations, record_sign_ins)

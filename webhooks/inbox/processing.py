@@ -170,7 +170,9 @@ def _store(work: list[Work], trigger: Attempt.Trigger) -> None:
     kept = [item for item in known if trigger == Trigger.REPLAY and _keeps_result(item)]
     changed = [item for item in known if item not in kept]
     if new:
-        inserted = insert_new([item.event for item in new], key="svix_id", also=joined_writes.take())
+        # In one order everywhere, so that concurrent transactions cannot deadlock.
+        rows = sorted((item.event for item in new), key=lambda event: event.svix_id)
+        inserted = insert_new(rows, key="svix_id", also=joined_writes.take())
         if len(inserted) < len(new):
             raise DuplicateDelivery
     # Keep the times and the duration of the attempt that settled the event, because the hourly counts use them.

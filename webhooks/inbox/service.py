@@ -1,11 +1,13 @@
 """The inbox: receive verified deliveries, and retry, replay or dry-run stored events.
 
-Deliveries that reach a process at the same time are committed together (webhooks.inbox.group_commit). Whatever cannot be
-processed together is processed alone, in the thread that received it.
+Deliveries that reach a process at the same time are committed together (webhooks.inbox.group_commit), in one transaction for
+each group of event types that lock rows in the same order. Whatever cannot be processed together is processed alone, in the
+thread that received it.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -15,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app as queue
 
 from core.jobs import Person, describe
-from webhooks.inbox import delivery_log, processing, retry_policy
+from webhooks.inbox import delivery_log, handlers, processing, retry_policy
 from webhooks.inbox.deliveries import Received, Sender, new_row, parse
 from webhooks.inbox.group_commit import GroupCommit
 from webhooks.inbox.processing import DuplicateDelivery, NotTogether, Parsed, Start, Work
@@ -61,8 +63,18 @@ def receive_group(group: list[Received]) -> list[str | None]:
     if len(group) == 1:
         outcomes = _receive_unlocked(group[0])
     else:
-        outcomes = _outcomes(processing.process_together(partial(_claim, together), Trigger.DELIVERY) or [])
+        outcomes = {}
+        for part in _parts((received, received.parsed) for received in together):
+            outcomes |= _outcomes(processing.process_together(partial(_claim, part), Trigger.DELIVERY) or [])
     return [outcomes.get(r.delivery.svix_id) if first[r.delivery.svix_id] is r else None for r in group]
+
+
+def _parts[Item](items: Iterable[tuple[Item, Parsed]]) -> list[list[Item]]:
+    """Split items, each with its event, into the transactions in which they are applied. See `handlers.stage_of`."""
+    parts: dict[int, list[Item]] = defaultdict(list)
+    for item, parsed in items:
+        parts[handlers.stage_of(parsed)].append(item)
+    return [parts[stage] for stage in sorted(parts)]
 
 
 def _receive_unlocked(received: Received) -> dict[str, str]:
@@ -158,21 +170,23 @@ def replay(event_id: int, *, audit: Callable[[WebhookEvent], None]) -> WebhookEv
 
 
 def replay_together(event_ids: Collection[int], *, audit: Callable[[WebhookEvent], None]) -> list[WebhookEvent]:
-    """Apply stored events again in one transaction, and return them like `replay`.
+    """Apply stored events again in few transactions, and return them like `replay`.
 
-    Events that cannot be replayed together, because they are missing, locked or unreadable, are left out. If anything
-    fails, nothing is stored and all of them are.
+    Events that cannot be replayed together, because they are missing, locked or unreadable, are left out. If a
+    transaction fails, nothing of it is stored, and all of its events are left out.
     """
     start = Start()
     bodies = WebhookEvent.objects.filter(pk__in=event_ids).values_list("pk", "payload")
     parsed = {pk: None if body is None else parse(body) for pk, body in bodies}
     readable = [pk for pk in parsed if not isinstance(parsed[pk], Exception)]
 
-    def claim() -> list[Work]:
-        events = WebhookEvent.objects.select_for_update(skip_locked=True).filter(pk__in=readable).order_by("pk")
+    def claim(part: list[int]) -> list[Work]:
+        events = WebhookEvent.objects.select_for_update(skip_locked=True).filter(pk__in=part).order_by("pk")
         return [_replayed(event, parsed[event.pk], start, audit) for event in events]
 
-    return [item.event for item in processing.process_together(claim, Trigger.REPLAY) or []]
+    parts = _parts((pk, parsed[pk]) for pk in readable)
+    done = [processing.process_together(partial(claim, part), Trigger.REPLAY) or [] for part in parts]
+    return [item.event for items in done for item in items]
 
 
 def _replayed(event: WebhookEvent, parsed: Parsed, start: Start, audit: Callable[[WebhookEvent], None]) -> Work:

@@ -154,7 +154,8 @@ def test_second_deletion_of_one_user_is_stale(*, is_known: bool, is_batch: bool)
     else:
         outcomes = [outcome for message in messages for outcome in receive_batch([message])]
     assert outcomes == [PROCESSED, STALE]
-    assert list(WebhookEvent.objects.order_by("pk").values_list("state", flat=True))[-2:] == [PROCESSED, STALE]
+    states = dict(WebhookEvent.objects.values_list("svix_id", "state"))
+    assert [states[message.delivery.svix_id] for message in messages] == [PROCESSED, STALE]
     assert User.objects.get().deleted_at == first.updated_at
     assert AuditLog.objects.filter(action="USER_DELETED").count() == 1
 
