@@ -22,7 +22,5 @@ def follow_roles(*, changes: list[RoleChange], **kwargs: object) -> None:
     lifecycle.follow_roles(changes)
 
 
-def notify_decision(*, review: ReviewRequest, **kwargs: object) -> None:
-    """Email a declined request. The service that sets a granted tier or badge sends its own email."""
-    if review.state == ReviewRequest.State.DECLINED:
-        emails.notify_declined(review)
+def notify_decision(*, review: ReviewRequest, is_new: bool, **kwargs: object) -> None:
+    emails.notify_review(review, is_new=is_new)

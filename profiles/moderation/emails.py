@@ -15,7 +15,7 @@ from accounts.notifications.kinds import Kind, Obsolete
 from core.choices import label_of
 from profiles.models import Badge, BuilderProfile, ReviewRequest
 
-Tier = BuilderProfile.Tier
+Tier, State = BuilderProfile.Tier, ReviewRequest.State
 
 
 def notify_hidden(profile: BuilderProfile) -> None:
@@ -40,10 +40,17 @@ def notify_badge_withdrawn(profile: BuilderProfile, kind: str) -> None:
     _notify(profile, REVIEW_DECIDED, "badge withdrawn", badge=kind)
 
 
-def notify_declined(review: ReviewRequest) -> None:
-    """Notify the owner that a request for a tier or badge was declined, with the reason."""
-    facts = {"tier": review.tier, "badge": review.badge, "reason": review.reason}
-    send.notify(review.builder.user, REVIEW_DECIDED.key, f"review:{review.pk}", decision="declined", **facts)
+def notify_review(review: ReviewRequest, *, is_new: bool) -> None:
+    """Notify the owner about the decision on a request for a tier or badge, with the reason.
+
+    Args:
+        is_new: the profile did not have the granted tier or badge before. The owner is also notified if it did, because the
+            owner waits for an answer.
+    """
+    badge = Badge.objects.filter(builder=review.builder, kind=review.badge).first() if review.badge else None
+    facts = {"tier": review.tier, "badge": review.badge, "reason": review.reason, "is_new": is_new}
+    facts["evidence"] = badge.evidence if badge and review.state == State.GRANTED else ""
+    send.notify(review.builder.user, REVIEW_DECIDED.key, f"review:{review.pk}", decision=review.state, **facts)
 
 
 def _notify(profile: BuilderProfile, kind: Kind, decision: str, **facts: object) -> None:
@@ -87,8 +94,10 @@ def _build_visibility(notification: Notification) -> Content:
 
 def _build_review(notification: Notification) -> Content:
     facts, page = notification.facts, _page_of(notification)
-    if facts.get("decision") == "declined":
+    if facts.get("decision") == State.DECLINED:
         return _build_declined(facts, page)
+    if facts.get("decision") == State.GRANTED:
+        return _build_granted(facts, page)
     if facts.get("decision") == "tier":
         tier = Tier(facts["tier"])
         title = gettext("Your tier is now “%(tier)s”") % {"tier": tier.label}
@@ -102,9 +111,30 @@ def _build_review(notification: Notification) -> Content:
     return Content(title, title, [gettext("Your page no longer shows it.")], button=page, links=_contact())
 
 
-def _build_declined(facts: dict[str, Any], page: Link) -> Content:
+def _requested(facts: dict[str, Any]) -> dict[str, str]:
     subject = Tier(facts["tier"]).label if facts["tier"] else label_of(Badge.Kind, str(facts["badge"]))
-    title = gettext("Your request for “%(subject)s” was declined") % {"subject": subject}
+    return {"subject": str(subject)}
+
+
+def _build_granted(facts: dict[str, Any], page: Link) -> Content:
+    title = gettext("Your request for “%(subject)s” was granted") % _requested(facts)
+    text = gettext("An admin has reviewed your request and granted it for this reason:")
+    if not facts["is_new"]:
+        note = gettext(
+            "Your page already had this tier or badge, or a higher tier, so its tier and badges did not change."
+        )
+    elif facts["tier"]:
+        note = str(BuilderProfile.TIER_MEANINGS[Tier(facts["tier"])])
+    else:
+        note = gettext("Your page now shows the badge with its evidence.")
+    evidence = [(gettext("Evidence"), str(facts["evidence"]))] if facts["evidence"] else []
+    return Content(
+        title, title, [text], quote=str(facts["reason"]), facts=evidence, notes=[note], button=page, links=_contact()
+    )
+
+
+def _build_declined(facts: dict[str, Any], page: Link) -> Content:
+    title = gettext("Your request for “%(subject)s” was declined") % _requested(facts)
     text = gettext("An admin has reviewed your request and declined it for this reason:")
     return Content(title, title, [text], quote=str(facts["reason"]), button=page, links=_contact())
 

@@ -46,10 +46,17 @@ def set_tier(
     actor: Actor,
     checked_items: Sequence[str] = (),
     checked_projects: int = 0,
-) -> None:
+    notify: bool = True,
+) -> bool:
     """Set the validation tier and its evidence, and what the page says was checked. The tier is pushed to Clerk.
 
     Pages in the first tier do not claim that anything was checked.
+
+    Args:
+        notify: email the owner if the tier changes. A decision about a review request sends its own email.
+
+    Returns:
+        Whether the tier has changed.
 
     Raises:
         EvidenceMissing: the tier is higher and the evidence is blank.
@@ -70,20 +77,26 @@ def set_tier(
         changed["checked_at"] = timezone.now() if any(checked.values()) else None
     if changed:
         apply_changes(stored, actor=actor, **changed, validated_at=timezone.now())
-    if "validation_tier" in changed:
+    if notify and "validation_tier" in changed:
         emails.notify_tier(stored)
+    return "validation_tier" in changed
 
 
 @transaction.atomic
-def award(profile: BuilderProfile, kind: str, evidence: str, *, actor: Actor) -> bool:
-    """Award a badge, and return whether it is new. An existing badge's evidence is not changed."""
+def award(profile: BuilderProfile, kind: str, evidence: str, *, actor: Actor, notify: bool = True) -> bool:
+    """Award a badge, and return whether it is new. An existing badge's evidence is not changed.
+
+    Args:
+        notify: email the owner. A decision about a review request sends its own email.
+    """
     stored = lock_profile(profile)
     before = _kinds(stored)
     if kind in before:
         return False
     badge = Badge.objects.create(builder=stored, kind=kind, evidence=evidence, awarded_by=actor.user)
     _record_badges(stored, before, evidence, actor)
-    emails.notify_badge(badge)
+    if notify:
+        emails.notify_badge(badge)
     return True
 
 

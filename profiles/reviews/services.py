@@ -146,31 +146,35 @@ def decide(review: ReviewRequest, decision: Decision, *, actor: Actor) -> None:
     _require_permission(actor.user, review.builder)
     profile = lock_profile(review.builder)
     stored = _lock_open(review)
+    is_new = False
     if decision.state == State.GRANTED:
-        _grant(stored, profile, decision, actor)
+        is_new = _grant(stored, profile, decision, actor)
         stored.builder.refresh_from_db(fields=["validation_tier", "checked_items", "checked_projects", "checked_at"])
     changes = {"state": (stored.state, decision.state)}
     stored.state, stored.reason = decision.state, decision.reason
     stored.closed_at, stored.decided_by = timezone.now(), actor.user
     stored.save()
     _record(AuditLog.Action.REVIEW_DECIDED, stored, actor, changes=changes)
-    review_decided.send(ReviewRequest, review=stored)
+    review_decided.send(ReviewRequest, review=stored, is_new=is_new)
 
 
-def _grant(review: ReviewRequest, profile: BuilderProfile, decision: Decision, actor: Actor) -> None:
-    """Set the tier or award the badge. A tier that was raised further in the meantime, and its evidence, are not changed."""
+def _grant(review: ReviewRequest, profile: BuilderProfile, decision: Decision, actor: Actor) -> bool:
+    """Set the tier or award the badge, and return whether the profile did not have it before.
+
+    A tier that was raised further in the meantime, and its evidence, are not changed.
+    """
     if review.tier is None:
-        moderation.award(profile, review.badge, decision.badge_evidence, actor=actor)
-        return
+        return moderation.award(profile, review.badge, decision.badge_evidence, actor=actor, notify=False)
     if profile.validation_tier > review.tier:
-        return
-    moderation.set_tier(
+        return False
+    return moderation.set_tier(
         profile,
         review.tier,
         f"Review request {review.pk}: {decision.reason}"[:500],
         actor=actor,
         checked_items=decision.checked_items,
         checked_projects=decision.checked_projects,
+        notify=False,
     )
 
 

@@ -77,12 +77,47 @@ def test_owner_gets_the_reason_for_declining(olive: BuilderProfile, adam: Actor)
     assert "The shops are not yours." in email.body
 
 
-def test_granted_request_sends_one_email(olive: BuilderProfile, adam: Actor) -> None:
+def test_granted_badge_sends_one_email_with_the_reason(olive: BuilderProfile, adam: Actor) -> None:
     review = ReviewRequest.objects.create(builder=olive, badge="identity", text="My passport.")
-    decision = Decision(ReviewRequest.State.GRANTED, "All good.", badge_evidence="Passport seen")
+    decision = Decision(ReviewRequest.State.GRANTED, "The names match.", badge_evidence="Passport seen")
     reviews.decide(review, decision, actor=adam)
     [email] = deliver()
-    assert email.subject == "You were awarded the badge “Identity checked”"
+    assert email.subject == "Your request for “Identity checked” was granted"
+    for text in ("The names match.", "Passport seen", "now shows the badge"):
+        assert text in email.body
+
+
+def test_granted_tier_sends_one_email_with_the_reason(olive: BuilderProfile, adam: Actor) -> None:
+    review = ReviewRequest.objects.create(builder=olive, tier=2, text="Two shops.")
+    decision = Decision(ReviewRequest.State.GRANTED, "Both owners confirmed it.", checked_projects=2)
+    reviews.decide(review, decision, actor=adam)
+    [email] = deliver()
+    assert email.subject == "Your request for “Established” was granted"
+    assert "Both owners confirmed it." in email.body
+    assert str(BuilderProfile.TIER_MEANINGS[BuilderProfile.Tier.ESTABLISHED]) in email.body
+
+
+@pytest.mark.parametrize("tier", (2, 3))
+def test_owner_is_notified_if_the_granted_tier_changes_nothing(olive: BuilderProfile, adam: Actor, tier: int) -> None:
+    review = ReviewRequest.objects.create(builder=olive, tier=2, text="Two shops.")
+    moderation.set_tier(olive, tier, "Known.", actor=adam)
+    decision = Decision(ReviewRequest.State.GRANTED, "Both owners confirmed it.", checked_projects=2)
+    reviews.decide(review, decision, actor=adam)
+    _, email = deliver()
+    assert email.subject == "Your request for “Established” was granted"
+    assert "Both owners confirmed it." in email.body
+    assert "did not change" in email.body
+
+
+def test_owner_is_notified_if_the_granted_badge_exists(olive: BuilderProfile, adam: Actor) -> None:
+    review = ReviewRequest.objects.create(builder=olive, badge="identity", text="My passport.")
+    moderation.award(olive, "identity", "Seen in a call", actor=adam)
+    decision = Decision(ReviewRequest.State.GRANTED, "The names match.", badge_evidence="Passport seen")
+    reviews.decide(review, decision, actor=adam)
+    _, email = deliver()
+    assert "did not change" in email.body
+    assert "Seen in a call" in email.body
+    assert "Passport seen" not in email.body
 
 
 @pytest.mark.parametrize("language", ("de", "ar"))
