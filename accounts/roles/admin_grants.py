@@ -32,7 +32,8 @@ def give_admin(user: User, *, reason: str, actor: Actor) -> AdminGrant | None:
     Raises:
         RoleChangeError: `actor` is no longer an admin, or the user is not active in Clerk, or a request is pending.
     """
-    [locked] = derived_state.lock("id", [user.pk])
+    # In one statement, because `change_roles` locks both rows in primary key order.
+    [locked] = [row for row in derived_state.lock("id", {user.pk, actor.user.pk}) if row.pk == user.pk]
     actor = _current_admin(actor)
     check_permission(actor.user, locked, [ADMIN])
     if ADMIN in locked.roles:

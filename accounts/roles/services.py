@@ -21,6 +21,9 @@ def change_roles(
 ) -> list[User.Role]:
     """Add and remove roles. Profiles change immediately. The roles are pushed to Clerk as soon as it is reachable.
 
+    The acting user is read again under a lock, because an admin may have lost the role since the request started. Two admins
+    who remove each other's role at the same time therefore cannot leave the site without an admin.
+
     Args:
         user: the user whose roles change. `user.roles` is updated in place.
         add, remove: the roles to add and remove. Roles that already match are ignored.
@@ -33,9 +36,10 @@ def change_roles(
         RoleChangeError: `actor` is not allowed to make this change, the user is not active in Clerk, or an organization
             gives the user a role that is to be removed.
     """
-    [locked] = derived_state.lock("id", [user.pk])
+    found = {row.pk: row for row in derived_state.lock("id", {user.pk, actor.user.pk})}
+    locked, acting = found[user.pk], found[actor.user.pk]
     added, removed = set(add) - set(locked.roles), set(remove) & set(locked.roles)
-    check_permission(actor.user, locked, added | removed)
+    check_permission(acting, locked, added | removed)
     _refuse_roles_of_organizations(locked, removed)
     if added or removed:
         before = locked.roles

@@ -1,8 +1,10 @@
 """Role changes: permissions, audit rows and pending changes that Clerk has not confirmed."""
 
+import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import MetadataPush, User
@@ -27,6 +29,28 @@ def create_from_clerk(webhook: WebhookClient, *clerk_roles: str, **facts: Any) -
     webhook.created(someone)
     found: User = User.objects.get(clerk_id=someone.clerk_id)
     return found
+
+
+def remove_admins_at_once(*pairs: tuple[User, User]) -> list[str]:
+    """Let the first user of each pair remove the role Admin from the second, and return the results."""
+    ready, results = threading.Barrier(len(pairs)), list[str]()
+
+    def remove(actor: User, user: User) -> None:
+        try:
+            ready.wait(10)
+            change_roles(user, remove=[Role.ADMIN], actor=REQUEST.with_user(actor))
+            results.append("removed")
+        except RoleChangeError as error:
+            results.append(str(error))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=remove, args=pair) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return results
 
 
 class TestPermissions:
@@ -64,6 +88,24 @@ class TestPermissions:
         with pytest.raises(RoleChangeError, match="Ask another admin"):
             change_roles(adam, remove=[Role.ADMIN], actor=REQUEST.with_user(adam))
         change_roles(adam, add=[Role.BUILDER], actor=REQUEST.with_user(adam))
+
+    @pytest.mark.parametrize("change", ({"add": [Role.ADMIN]}, {"remove": [Role.ADMIN]}, {"add": [Role.BUILDER]}))
+    def test_admins_who_lost_the_role_meanwhile_change_nothing(self, change: dict[str, Any]) -> None:
+        """The role is removed after the request was authenticated, and before the change is stored."""
+        adam, bert = UserFactory.create(admin=True), UserFactory.create(admin="remove" in change, client=True)
+        User.objects.filter(pk=adam.pk).update(roles=[])
+        before = list(bert.roles)
+        with pytest.raises(RoleChangeError, match="Only an admin"):
+            change_roles(bert, actor=REQUEST.with_user(adam), **change)
+        bert.refresh_from_db()
+        assert (bert.roles, MetadataPush.objects.count()) == (before, 0)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_admins_who_remove_each_other_leave_one_admin(self) -> None:
+        adam, bert = UserFactory.create(admin=True), UserFactory.create(admin=True)
+        results = remove_admins_at_once((adam, bert), (bert, adam))
+        assert sorted(results) == ["Only an admin can change the role Admin.", "removed"]
+        assert sum(user.is_staff for user in User.objects.all()) == 1
 
     def test_local_operators_change_roles_but_have_none(self, webhook: WebhookClient) -> None:
         olive, otto = create_from_clerk(webhook, "CLIENT"), UserFactory.create(superuser=True)
