@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from accounts.clerk.lead_payloads import LEAD_TYPES
 from accounts.clerk.organization_payloads import ORGANIZATION_INVITATION_TYPES
 from accounts.clerk.payload_exports import own_payload
+from accounts.leads import services as leads
 from accounts.models import Lead, OrganizationInvitation, User
 from core.personal_data import PersonalData
 from webhooks.models import Attempt, ReplayFinding, WebhookEvent
@@ -18,10 +19,10 @@ COVERED = (WebhookEvent, Attempt, ReplayFinding)
 
 
 def export(user: User) -> PersonalData:
-    """Return the events about the user, with the personal data in their payloads."""
-    if not user.clerk_id:
-        return PersonalData({"events": []})
-    found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id).order_by("id").iterator()
+    """Return the events about the user, with the personal data in their payloads, and events about the user's invitations."""
+    invitations = _organization_invitation_events(user) | _lead_events(leads.leads_of(user))
+    own = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id) if user.clerk_id else WebhookEvent.objects.none()
+    found = (own | invitations).order_by("id").iterator()
     return PersonalData({"events": [_exported(event) for event in found]})
 
 
@@ -53,7 +54,18 @@ def erase_leads(lead_ids: Iterable[str]) -> None:
         lead_ids: Clerk's IDs.
     """
     for lead_id in lead_ids:
-        _clear(WebhookEvent.objects.filter(event_type__in=LEAD_TYPES, payload__contains=lead_id))
+        _clear(_events_of(lead_id))
+
+
+def _lead_events(found: QuerySet[Lead]) -> QuerySet[WebhookEvent]:
+    events = WebhookEvent.objects.none()
+    for lead_id in found.values_list("lead_id", flat=True):
+        events |= _events_of(lead_id)
+    return events
+
+
+def _events_of(lead_id: str) -> QuerySet[WebhookEvent]:
+    return WebhookEvent.objects.filter(event_type__in=LEAD_TYPES, payload__contains=lead_id)
 
 
 def _organization_invitation_events(user: User) -> QuerySet[WebhookEvent]:

@@ -12,7 +12,7 @@ from accounts.models import OrganizationInvitation, OrganizationMembership, User
 
 def export_memberships(user: User) -> list[dict[str, Any]]:
     organization = F("organization__name")
-    columns = ("role", "role_name", "clerk_created_at", "deleted_at")
+    columns = ("role", "role_name", "clerk_created_at", "shown_at", "removal_requested_at", "deleted_at")
     return list(_memberships(user).order_by("pk").values(*columns, organization_name=organization))
 
 

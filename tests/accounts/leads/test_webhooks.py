@@ -200,6 +200,15 @@ class TestPersonalData:
         }
         assert not {"decided_by_id", "user_id"} & set(rows[0])
 
+    def test_events_of_own_leads_are_exported(self, webhook: WebhookClient) -> None:
+        for event in HISTORY:
+            deliver(webhook, event)
+        deliver(webhook, JOINED, id="wle_2other", email_address="other@example.com")
+        user = UserFactory.create(email=EMAIL.title(), confirmed=True)
+        events = inbox_data.export(user).data["events"]
+        assert [event["event_type"] for event in events] == [event["type"] for event in HISTORY]
+        assert inbox_data.export(UserFactory.create(email=EMAIL)).data["events"] == []
+
     @pytest.mark.parametrize("fields", ({"email": EMAIL}, {"email": None}, {"email": "", "confirmed": True}))
     def test_user_without_a_verified_address_has_no_leads(self, webhook: WebhookClient, fields: dict[str, Any]) -> None:
         deliver(webhook, JOINED)

@@ -22,6 +22,7 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.organizations import SampleInvitation, SampleMembership, SampleOrganization
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_batches import receive_all, receive_batch, received
+from webhooks import personal_data as inbox_data
 from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -254,9 +255,12 @@ def test_memberships_and_invitations_are_exported_and_erased() -> None:
     receive(SampleMembership(harbor, str(zofia.clerk_id), role="org:admin").event("created"))
     receive(SampleMembership(harbor, str(UserFactory.create().clerk_id)).event("created"))
     receive(SampleInvitation(harbor, email="zofia@example.com").event("created"))
+    shown_at = timezone.now()
+    OrganizationMembership.objects.update(shown_at=shown_at)
     data = personal_data.export(zofia).data
     [membership], [invitation] = data["organizations"], data["organization_invitations"]
     assert (membership["organization_name"], membership["role"]) == ("Harbor Studio", "org:admin")
+    assert membership["shown_at"] == shown_at
     assert (invitation["organization_name"], invitation["email"]) == ("Harbor Studio", "zofia@example.com")
     User.objects.filter(pk=zofia.pk).update(deleted_at=timezone.now(), is_active=False)
     erasure.erase_user(zofia.pk)
@@ -301,6 +305,25 @@ def test_payloads_of_accepted_invitations_to_another_address_are_erased() -> Non
     receive(invitation.event("created"), invitation.event("accepted"))
     erase(zofia)
     assert not WebhookEvent.objects.filter(payload__contains="at-work@example.com").exists()
+
+
+def test_events_about_invitations_are_exported() -> None:
+    zofia = UserFactory.create(email="zofia@example.com", confirmed=True)
+    harbor = SampleOrganization()
+    receive(SampleInvitation(harbor, email="zofia@example.com").event("created"))
+    at_work = SampleInvitation(harbor, email="at-work@example.com", user_id=str(zofia.clerk_id))
+    receive(at_work.event("created"), at_work.event("accepted"))
+    receive(SampleInvitation(harbor, email="other@example.com").event("created"))
+    events = inbox_data.export(zofia).data["events"]
+    types = [event["event_type"].partition(".")[2] for event in events]
+    assert types == ["created", "created", "accepted"]
+    # The payloads also contain data about the person who sent the invitation.
+    assert {event["payload"] for event in events} == {None}
+
+
+def test_events_about_invitations_to_an_unverified_address_are_not_exported() -> None:
+    receive(SampleInvitation(SampleOrganization(), email="zofia@example.com").event("created"))
+    assert inbox_data.export(UserFactory.create(email="zofia@example.com")).data["events"] == []
 
 
 def test_invitation_to_an_unverified_address_is_not_exported() -> None:
