@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Playwright, expect, sync_playwright
 
-from tests.helpers.servers.site import Site, running_site
+from tests.helpers.servers.site import Site, prepared_data, running_site
 
 #: Lifetime of a session token (sixty seconds in Clerk), and the tolerated clock skew.
 TOKEN_LIFETIME_S, CLOCK_SKEW_S = 2, 5
@@ -28,8 +28,9 @@ expect.set_options(timeout=TIMEOUT_MS)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Run the product with an empty database for each module."""
-    with running_site(tmp_path_factory.mktemp("browser"), LOCALCLERK_TOKEN_LIFE_S=str(TOKEN_LIFETIME_S)) as site:
+    """Run the product with its own database, which contains only the demo users, for each module."""
+    folder, lifetime = tmp_path_factory.mktemp("browser"), str(TOKEN_LIFETIME_S)
+    with running_site(folder, prepared_data(), LOCALCLERK_TOKEN_LIFE_S=lifetime) as site:
         yield site
 
 

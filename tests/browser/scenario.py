@@ -14,8 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import CLOCK_SKEW_S, TIMEOUT_MS
 from tests.browser.steps import user_id
-from tests.helpers.servers.processes import wait_until
-from tests.helpers.servers.site import Site, running_site
+from tests.helpers.servers.site import Site, prepared_data, running_site
 
 #: Lifetime of a session token in seconds. Long enough to fill in a form, but short enough to wait until it expires.
 TOKEN_LIFETIME_S = 20
@@ -54,9 +53,9 @@ DEVICES = tuple(Device(width, scheme, scripts) for width in HEIGHTS for scheme i
 @contextmanager
 def demo_site(folder: Path, token_lifetime_s: int = TOKEN_LIFETIME_S) -> Iterator[Site]:
     """Run the product with demo content. Tokens are valid long enough to fill in a form."""
-    with running_site(folder, DEMO_CONTENT="1", LOCALCLERK_TOKEN_LIFE_S=str(token_lifetime_s)) as site:
-        is_filled = lambda: "demo profiles are filled in" in (folder / "run.log").read_text()  # noqa: E731
-        wait_until(is_filled, "the demo profiles were not filled in", 120)
+    with running_site(
+        folder, prepared_data(demo_content=True), DEMO_CONTENT="1", LOCALCLERK_TOKEN_LIFE_S=str(token_lifetime_s)
+    ) as site:
         yield site
 
 

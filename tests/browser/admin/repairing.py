@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.axe import admin_violations
 from tests.browser.steps import ADMIN, user_id
 from tests.helpers.servers.faulty_site import FaultySite
-from tests.helpers.servers.site import Site, running_site
+from tests.helpers.servers.site import Site, prepared_data, running_site
 
 EVENTS = "/admin/webhooks/webhookevent/"
 NO_RECONCILIATION = {"RECONCILE_CRON": "0 0 29 2 *", "RECONCILE_FULL_CRON": "0 0 29 2 *"}
@@ -26,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
     Periodic reconciliation is turned off, because it would repair users whose events are replayed here.
     """
-    with running_site(tmp_path_factory.mktemp("repairing"), **NO_RECONCILIATION) as site:
+    with running_site(tmp_path_factory.mktemp("repairing"), prepared_data(), **NO_RECONCILIATION) as site:
         yield site
 
 
