@@ -152,7 +152,10 @@ class Alert(models.Model):
 class AlertCheck(models.Model):
     """The last evaluation of all rules, stored in a single row."""
 
-    checked_at = models.DateTimeField()
+    checked_at = models.DateTimeField(help_text="When the last evaluation started.")
+    completed_at = models.DateTimeField(
+        null=True, help_text="When an evaluation was last completed. A worker can die during an evaluation."
+    )
     worker_starts = models.JSONField(
         default=list, help_text="Pairs of a time and the latest worker's ID at that time; see monitoring.worker_starts."
     )

@@ -66,12 +66,13 @@ def check() -> list[Alert]:
             health = measure(_isolated)
         _attempt(partial(_evaluate, rule, RULES[rule], health))
     notifications.send_due()
+    _attempt(partial(worker_starts.record_completion, timezone.now()))
     return list(Alert.objects.open())
 
 
 def is_overdue(now: datetime) -> bool:
-    """Return whether no process has evaluated the rules recently, although a worker may seem to run."""
-    return not AlertCheck.objects.filter(checked_at__range=(now - OVERDUE_AFTER, now + MAX_AHEAD)).exists()
+    """Return whether no process has completed an evaluation recently, although a worker may seem to run."""
+    return not AlertCheck.objects.filter(completed_at__range=(now - OVERDUE_AFTER, now + MAX_AHEAD)).exists()
 
 
 def _changing_rules(health: Health) -> list[Alert.Rule]:

@@ -26,7 +26,7 @@ class WorkerStarts(NamedTuple):
         last_at: when the last start was detected.
         last_gap: the time between the last two detections.
         unchanged_since: when a start was last detected, also before WINDOW, or when the rules were first evaluated.
-        checked_at: when the rules were last evaluated.
+        checked_at: when the last evaluation of the rules started.
     """
 
     number: int
@@ -37,7 +37,7 @@ class WorkerStarts(NamedTuple):
 
 
 def record(now: datetime) -> None:
-    """Store the evaluation time and the latest worker ID."""
+    """Store the start time of an evaluation and the latest worker ID."""
     samples, latest, _checked_at = _read()
     if not samples or samples[-1][1] != latest:
         samples.append((now, latest))
@@ -45,6 +45,11 @@ def record(now: datetime) -> None:
     kept = [sample for sample, (until, _number) in pairwise(samples) if until > now - WINDOW]
     stored = [(at.isoformat(), number) for at, number in [*kept, samples[-1]]]
     AlertCheck.objects.update_or_create(pk=1, defaults={"checked_at": now, "worker_starts": stored})
+
+
+def record_completion(now: datetime) -> None:
+    """Store that an evaluation was completed. A job that kills its worker can do so during each evaluation."""
+    AlertCheck.objects.filter(pk=1).update(completed_at=now)
 
 
 def recent(now: datetime) -> WorkerStarts:

@@ -68,7 +68,7 @@ def test_failed_notification_does_not_wait_for_a_time_in_the_future(settings: Se
 
 
 def test_web_servers_evaluate_the_rules_if_the_last_evaluation_is_in_the_future() -> None:
-    AlertCheck.objects.create(pk=1, checked_at=NOW + AHEAD)
+    AlertCheck.objects.create(pk=1, checked_at=NOW + AHEAD, completed_at=NOW + AHEAD)
     assert alerts.is_overdue(NOW)
 
 

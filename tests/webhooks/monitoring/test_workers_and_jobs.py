@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import time_machine
@@ -112,9 +113,25 @@ class TestRestarts:
         first = AlertCheck.objects.get().checked_at
         worker_watchdog.check()
         assert AlertCheck.objects.get().checked_at == first
-        AlertCheck.objects.update(checked_at=timezone.now() - 80 * SECOND)
+        AlertCheck.objects.update(completed_at=timezone.now() - 80 * SECOND)
         worker_watchdog.check()
         assert AlertCheck.objects.get().checked_at > first
+
+    def test_web_server_evaluates_rules_if_the_worker_dies_in_each_evaluation(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start_worker(datetime(2099, 1, 1, tzinfo=UTC))
+        with time_machine.travel(NOW, tick=False):
+            alerts.check()
+        with monkeypatch.context() as patch:
+            patch.setattr(alerts, "_changing_rules", Mock(side_effect=SystemExit))
+            for number in (15, 30, 45):
+                with time_machine.travel(NOW + number * SECOND, tick=False), pytest.raises(SystemExit):
+                    alerts.check()
+        with time_machine.travel(NOW + 46 * SECOND, tick=False):
+            worker_watchdog.check()
+            assert not alerts.is_overdue(timezone.now())
+        assert AlertCheck.objects.get().checked_at == NOW + 46 * SECOND
 
 
 class TestJobs:
