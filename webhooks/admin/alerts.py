@@ -59,7 +59,7 @@ class ResolvedFilter(admin.SimpleListFilter):
 class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
     change_form_template = "admin/webhooks/alert/change_form.html"
     change_list_template = "admin/webhooks/alert/change_list.html"
-    list_display = ("rule", "severity", "state", "summary", "opened_at", "resolved_at")
+    list_display = ("name", "severity", "state", "summary", "opened_at", "resolved_at")
     list_filter = (ResolvedFilter, "severity", "rule")
     ordering = ("-opened_at",)
 
@@ -71,6 +71,10 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
             path("<path:object_id>/action/", wrap(post_only(self.action)), name="webhooks_alert_action"),
             *super().get_urls(),
         ]
+
+    @admin.display(description=_("Alert"), ordering="rule")
+    def name(self, alert: Alert) -> str:
+        return str(alert)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

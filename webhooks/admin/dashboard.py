@@ -141,7 +141,7 @@ def _update_shown(alerts: Iterable[Alert], signals: Mapping[Alert.Rule, Signal],
     for alert in alerts:
         signal = signals[Alert.Rule(alert.rule)]
         if signal.state == State.BROKEN:
-            alert.summary, alert.ok_since = signal.summary, None
+            alert.title, alert.summary, alert.ok_since = signal.title, signal.summary, None
         elif signal.state != State.UNKNOWN:
             alert.ok_since = alert.ok_since or now
 

@@ -66,6 +66,13 @@ class Alert(models.Model):
     reopened_at = models.DateTimeField(
         null=True, blank=True, help_text="When the problem last returned after it was resolved."
     )
+    title = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The latest finding, if the name of the rule does not describe it.",
+    )
     summary = models.CharField(max_length=500, help_text="One sentence that describes the latest finding.")
     value = models.FloatField(help_text="The current value. The unit depends on the rule.")
     notified_value = models.FloatField(help_text="The value when the last notification was queued.")
@@ -108,7 +115,7 @@ class Alert(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.get_rule_display())
+        return self.title or str(self.get_rule_display())
 
     @property
     def is_open(self) -> bool:

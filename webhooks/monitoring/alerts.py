@@ -47,7 +47,7 @@ OVERDUE_AFTER = timedelta(seconds=35)
 MAX_MEASUREMENT_AGE, REMEASURE_AFTER = timedelta(seconds=60), timedelta(seconds=45)
 #: Timeouts of each measurement and rule, so that an evaluation ends within its period although tables are locked.
 LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS = 300, 3000
-MAX_SUMMARY_LENGTH = 500
+MAX_TITLE_LENGTH, MAX_SUMMARY_LENGTH = 200, 500
 #: This number and the rule are the key of an advisory lock, so that only one process at a time evaluates the rule. The
 #: number is arbitrary, but must differ from other locks.
 LOCK = 0x616C6572
@@ -115,7 +115,9 @@ def _update_alert(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
     """Open, continue or resolve the alert of a signal. An unknown signal does not change its alert."""
     if signal.state == State.BROKEN:
         facts = signal.facts | error_groups.alert_details(rule, now)
-        signal = replace(signal, facts=facts, summary=Truncator(signal.summary).chars(MAX_SUMMARY_LENGTH))
+        title = Truncator(signal.title).chars(MAX_TITLE_LENGTH)
+        summary = Truncator(signal.summary).chars(MAX_SUMMARY_LENGTH)
+        signal = replace(signal, facts=facts, title=title, summary=summary)
     alert = Alert.objects.open().filter(rule=rule).select_for_update().first()
     if alert and _is_newer(alert, now):
         return
@@ -146,6 +148,7 @@ def _open(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
         rule=rule,
         severity=SEVERITIES[rule],
         opened_at=now,
+        title=signal.title,
         summary=signal.summary,
         value=signal.value,
         facts=signal.facts,
@@ -167,7 +170,7 @@ def _reopen(alert: Alert, signal: Signal, now: datetime) -> None:
 
 
 def _continue(alert: Alert, signal: Signal, now: datetime) -> None:
-    alert.summary, alert.value, alert.facts = signal.summary, signal.value, signal.facts
+    alert.title, alert.summary, alert.value, alert.facts = signal.title, signal.summary, signal.value, signal.facts
     alert.worst_value = max(alert.worst_value, signal.value)
     alert.last_seen_at, alert.ok_since = now, None
     if not alert.is_quiet(now):

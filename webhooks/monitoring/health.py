@@ -62,6 +62,7 @@ class Health:
         oldest_conflict: when the oldest of them was found.
         heartbeats: the last heartbeat of each running worker.
         worker_starts: the worker starts in the last ten minutes.
+        interrupted_tasks: the number of running jobs whose worker died, by task, if workers have started recently.
         overdue_jobs: jobs that should have started at least a minute ago.
         oldest_overdue: when the oldest overdue job should have started.
         stuck_tasks: the number of jobs that have been running for too long, by task.
@@ -96,6 +97,7 @@ class Health:
     oldest_conflict: datetime | None
     heartbeats: list[datetime]
     worker_starts: WorkerStarts
+    interrupted_tasks: dict[str, int]
     oldest_overdue: datetime | None
     stuck_tasks: dict[str, int]
     repeated_failures: dict[str, int]

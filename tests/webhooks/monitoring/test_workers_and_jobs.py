@@ -15,10 +15,11 @@ from tests.webhooks.jobs.rows import add_event, create_job
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.admin.alert_lists import list_links
 from webhooks.inbox.service import retry_event
-from webhooks.models import AggregationProgress, Alert, AlertCheck
+from webhooks.models import AggregationProgress, Alert, AlertCheck, Notification
 from webhooks.monitoring import alerts, overall_status, rules, worker_watchdog
 from webhooks.monitoring.health import measure
 from webhooks.monitoring.measurements.jobs import failed_jobs
+from webhooks.monitoring.notifications import messages
 from webhooks.monitoring.rules import RULES
 from webhooks.monitoring.signals import Signal
 
@@ -68,6 +69,21 @@ class TestRestarts:
         with connection.cursor() as cursor:
             cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = %s", [NOW + 2 * MINUTE])
         assert signal_at(NOW + 110 * SECOND).state == "well"
+
+    def test_alert_about_restarts_says_how_often_and_names_interrupted_jobs(self) -> None:
+        signal_at(NOW)
+        for number in range(5):
+            start_worker(NOW + 5 * number * SECOND)
+            signal_at(NOW + 5 * number * SECOND)
+        alert = Alert.objects.get(rule=Alert.Rule.WORKER_GONE)
+        started = "Queue workers have started 5 times within ten minutes, last at 09:30:20 UTC. They probably crash."
+        message = messages.build(Notification(alert=alert, kind=Notification.Kind.OPENED))
+        assert message.title == "[Opened] Workers keep restarting"
+        assert alert.summary == f"{started} The end of the worker’s log contains the reason."
+        assert "Workers keep restarting" in with_password().get("/admin/webhooks/alert/").content.decode()
+        add_job("accounts.privacy.exports.build_data_export", "doing")
+        summary = signal_at(NOW + 21 * SECOND).summary
+        assert summary == f"{started} Jobs that were running when a worker died: Build a data export."
 
     def test_killed_workers_do_not_count_as_running(self) -> None:
         """A killed worker leaves its row, whose heartbeat counts as recent for 30 seconds."""

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -19,6 +19,9 @@ from webhooks.monitoring.measurements.counting import MAX_COUNT
 
 #: A worker without a heartbeat for this time is not running. Workers send a heartbeat every three seconds.
 WORKER_GONE_AFTER = timedelta(seconds=30)
+#: A worker without a heartbeat for this time has probably died, but counts as running until WORKER_GONE_AFTER. Running
+#: workers send heartbeats every three seconds.
+DEAD_AFTER = timedelta(seconds=10)
 #: The longest jobs, such as comparing all users of a large site with Clerk, take a few hours.
 STUCK_AFTER = timedelta(hours=6)
 #: A job with this many failures needs attention, even if it will be retried.
@@ -26,9 +29,11 @@ MIN_JOB_FAILURES = 3
 
 
 def read_workers(now: datetime) -> dict[str, Any]:
+    starts = worker_starts.recent(now)
     return {
         "heartbeats": list(_running_workers(now).values_list("last_heartbeat", flat=True)),
-        "worker_starts": worker_starts.recent(now),
+        "worker_starts": starts,
+        "interrupted_tasks": _by_task(_interrupted_jobs(now)) if starts.number else {},
     }
 
 
@@ -50,6 +55,12 @@ def has_worker() -> bool:
 
 def _running_workers(now: datetime) -> QuerySet[ProcrastinateWorker]:
     return ProcrastinateWorker.objects.filter(last_heartbeat__gt=now - WORKER_GONE_AFTER)
+
+
+def _interrupted_jobs(now: datetime) -> QuerySet[ProcrastinateJob]:
+    """Return jobs whose worker died while it ran them. They have not been queued again yet."""
+    jobs: QuerySet[ProcrastinateJob] = ProcrastinateJob.objects.filter(status="doing")
+    return jobs.filter(Q(worker=None) | Q(worker__last_heartbeat__lt=now - DEAD_AFTER))
 
 
 def _overdue_jobs(now: datetime) -> QuerySet[Job, Any]:

@@ -11,7 +11,7 @@ from audit.sealing.schedule import verification_overdue_since
 from core.jobs import title_of
 from core.times import HOUR, minutes
 from webhooks.monitoring.health import Health
-from webhooks.monitoring.measurements.jobs import STUCK_AFTER
+from webhooks.monitoring.measurements.jobs import DEAD_AFTER, STUCK_AFTER
 from webhooks.monitoring.measurements.site import has_object_store
 from webhooks.monitoring.signals import WELL, Signal, broken, combine, degraded, unknown, well
 
@@ -21,8 +21,6 @@ COUNTS_STALE_AFTER = timedelta(minutes=5)
 LOW_SPACE, FULL_SPACE = (20 * 1024**3, 0.1), (1024**3, 0.05)
 #: Workers keep restarting if they started this often within ten minutes, and this often for each running worker.
 MIN_STARTS, STARTS_PER_WORKER = 4, 2
-#: A crashed worker seems to run until WORKER_GONE_AFTER. Running workers send heartbeats every three seconds.
-ALIVE_WITHIN = timedelta(seconds=10)
 #: Workers that have not restarted for this time, and for this many times the last gap between starts, are stable again.
 STABLE_AFTER, STABLE_GAPS = timedelta(seconds=40), 2.5
 #: The rules are evaluated every 15 seconds, or every few minutes if the database is slow to answer.
@@ -35,13 +33,7 @@ def worker_gone(health: Health) -> Signal:
     """Check whether a worker is running and stays alive. If not, the web processes evaluate this rule."""
     running = len(health.heartbeats)
     if running and _keeps_restarting(health):
-        starts = health.worker_starts.number
-        text = ngettext(
-            "Queue workers have started %(starts)d time within ten minutes. They probably crash.",
-            "Queue workers have started %(starts)d times within ten minutes. They probably crash.",
-            starts,
-        )
-        return broken(text % {"starts": starts}, starts, title=_("Workers keep restarting"), causes=["restarts"])
+        return _restarts(health)
     if running and _is_unchecked(health):
         age = minutes(health.at - (health.worker_starts.checked_at or health.at))
         text = ngettext(
@@ -57,6 +49,21 @@ def worker_gone(health: Health) -> Signal:
     return broken(_("No queue worker is running. Overdue jobs: %d.") % health.overdue_jobs, 1, causes=["no_worker"])
 
 
+def _restarts(health: Health) -> Signal:
+    """Describe workers that keep restarting, and what the last ones were doing when they died."""
+    starts, last_at = health.worker_starts.number, health.worker_starts.last_at
+    text = ngettext(
+        "Queue workers have started %(starts)d time within ten minutes, last at %(last)s UTC. They probably crash.",
+        "Queue workers have started %(starts)d times within ten minutes, last at %(last)s UTC. They probably crash.",
+        starts,
+    ) % {"starts": starts, "last": f"{last_at:%H:%M:%S}"}
+    if health.interrupted_tasks:
+        reason = _("Jobs that were running when a worker died: %s.") % _names(health.interrupted_tasks)
+    else:
+        reason = _("The end of the worker’s log contains the reason.")
+    return broken(f"{text} {reason}", starts, title=_("Workers keep restarting"), causes=["restarts"])
+
+
 def _is_unchecked(health: Health) -> bool:
     """Return whether the result of an evaluation could not be stored for a while, for example because the disk is full.
 
@@ -70,7 +77,7 @@ def _is_unchecked(health: Health) -> bool:
 def _keeps_restarting(health: Health) -> bool:
     """Return whether workers start far more often than during a deployment, and will probably start again soon."""
     starts = health.worker_starts
-    alive = sum(health.at - beat < ALIVE_WITHIN for beat in health.heartbeats)
+    alive = sum(health.at - beat < DEAD_AFTER for beat in health.heartbeats)
     is_many = starts.number >= MIN_STARTS and starts.number > STARTS_PER_WORKER * alive
     stable_after = max(STABLE_AFTER, STABLE_GAPS * starts.last_gap)
     return is_many and starts.last_at is not None and health.at - starts.last_at < stable_after
