@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from procrastinate.contrib.django.models import ProcrastinateEvent
 
@@ -13,6 +14,14 @@ from webhooks.models import Job, WebhookEvent
 #: Maximum time between the start of a transaction, which is the queueing time of its jobs, and the insertion of a job.
 MAX_TRANSACTION = timedelta(minutes=10)
 OVERDUE_AFTER = timedelta(minutes=1)
+
+
+def database_time() -> datetime:
+    """Return the current time of the database's clock, which sets the time of a retry."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        [now] = cursor.fetchone()
+    return now  # type: ignore[no-any-return]
 
 
 def with_state(jobs: QuerySet[Job]) -> QuerySet[Job]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import IntegrityError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Func, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app as queue
@@ -173,6 +173,12 @@ def _select_events(replay: Replay, events: QuerySet[WebhookEvent]) -> int:
 def _copy_events(replay: Replay, earlier: Replay) -> int:
     """Copy all event IDs of a dry run, or the remaining ones of a stopped replay."""
     return _insert_batches(replay, IDS_AFTER, (earlier.pk, 0 if earlier.dry_run else earlier.last_event_id))
+
+
+def event_ids(replay_id: int) -> QuerySet[Any, Any]:
+    """Return the IDs of a replay's events. There are none from a day after the replay has ended."""
+    batches = ReplayBatch.objects.filter(replay=replay_id)
+    return batches.annotate(event=Func("event_ids", function="unnest")).values("event")
 
 
 def _insert_batches(replay: Replay, query: str, parameters: tuple[Any, ...]) -> int:

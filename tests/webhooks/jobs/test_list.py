@@ -195,6 +195,33 @@ class TestBulkRetry:
         statuses = dict(ProcrastinateJob.objects.values_list("pk", "status"))
         assert statuses == dict.fromkeys(failed, "todo") | {other: "failed", later: "failed"}
 
+    def test_list_shows_the_retried_jobs(self, operator: Client) -> None:
+        """They no longer match the state of the list from which they were retried."""
+        retried, sent = [create_job("failed", attempts=2) for _ in range(2)], create_job("succeeded", attempts=1)
+        create_job("todo", scheduled_at=timezone.now() + timedelta(hours=1))
+        query, data = "state=given_up", {"action": "retry", "newest": sent}
+        response = operator.post(f"{URL}bulk/?{query}", data, follow=True)
+        assert {row.pk for row in response.context["cl"].result_list} == {*retried}
+        assert "Retried from (UTC)" in response.content.decode()
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE procrastinate_jobs SET status = 'failed' WHERE id = ANY(%s)", [retried])
+        data = {"action": "retry", "_selected_action": retried}
+        response = operator.post(f"{URL}?{query}", data, follow=True)
+        assert {row.pk for row in response.context["cl"].result_list} == {*retried}
+
+    def test_list_shows_the_cancelled_jobs(self, operator: Client) -> None:
+        waiting = create_job("todo")
+        create_job("succeeded", attempts=1)
+        data = {"action": "cancel", "_selected_action": [waiting]}
+        response = operator.post(f"{URL}?state=pending", data, follow=True)
+        assert [row.pk for row in response.context["cl"].result_list] == [waiting]
+
+    def test_list_keeps_its_filters_if_nothing_was_changed(self, operator: Client) -> None:
+        job = create_job("succeeded", attempts=1)
+        data = {"action": "retry", "_selected_action": [job]}
+        response = operator.post(f"{URL}?state=finished", data, follow=True)
+        assert [row.pk for row in response.context["cl"].result_list] == [job]
+
     def test_retrying_jobs_are_retried_but_not_discarded(self, operator: Client) -> None:
         later = timezone.now() + timedelta(hours=1)
         retrying, failed = create_job("todo", attempts=3, scheduled_at=later), create_job("failed", attempts=3)

@@ -181,6 +181,7 @@ def test_selected_events_are_resolved(webhook: WebhookClient, browser: Client) -
     good = WebhookEvent.objects.get(svix_id="msg_good")
     page = text_of(start(browser, action="resolve", events=[first.pk, second.pk, good.pk]))
     assert "2 events were resolved. 1 was already settled." in page
+    assert "State: Ignored" in page
     good.refresh_from_db()
     assert good.state == "processed"
     assert WebhookEvent.objects.unsettled().count() == 1
@@ -442,3 +443,13 @@ def test_only_admins_and_superusers_can_repair(
     request = rf.post("/")
     request.user = UserFactory.create(**facts)
     assert event_actions.can_repair(request) is allowed
+
+
+def test_replay_links_to_its_events(webhook: WebhookClient, browser: Client) -> None:
+    first, second, _other = create_failed_events(webhook, 3)
+    page = text_of(start(browser, events=[first.pk, second.pk]))
+    assert "Show the events of this replay" in page
+    replay = Replay.objects.get()
+    response = browser.get(f"{EVENTS}?replay={replay.pk}")
+    assert {event.pk for event in response.context["cl"].result_list} == {first.pk, second.pk}
+    assert f"Replay: Replay {replay.pk}" in text_of(response)

@@ -25,6 +25,7 @@ from core.admin.post_only import post_only
 from core.forms import LineField
 from core.interface_languages import english
 from webhooks.admin.events.list import EventChangeList
+from webhooks.admin.links import events_url
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Replay, WebhookEvent
 from webhooks.payloads import anonymize
@@ -190,7 +191,10 @@ class RepairMixin(admin.ModelAdmin[WebhookEvent]):
                 busy,
             )
             message += " " + text % busy
-        return self._back(request, message, messages.SUCCESS if done else messages.WARNING)
+        if not done:
+            return self._back(request, message, messages.WARNING)
+        self.message_user(request, message, messages.SUCCESS)
+        return redirect(events_url(state=WebhookEvent.State.IGNORED))
 
     # --- One event ---
 

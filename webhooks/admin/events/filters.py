@@ -12,6 +12,7 @@ from webhooks.admin.lists.filters import (
     ErrorGroupField,
     FilterForm,
     FormFilter,
+    ReplayField,
     StatesField,
     UserField,
     UTCDateTimeField,
@@ -20,6 +21,7 @@ from webhooks.admin.lists.filters import (
 from webhooks.inbox.handlers import HANDLERS
 from webhooks.models import EventCount, WebhookEvent
 from webhooks.models.events import ERROR_TYPE
+from webhooks.replay import bulk as replays
 
 State = WebhookEvent.State
 #: The URL parameter for failed and dead events.
@@ -43,6 +45,7 @@ class EventFilterForm(FilterForm):
     )
     error_type = forms.CharField(max_length=100, label=_("Error type, such as KeyError"))
     error_group = ErrorGroupField()
+    replay = ReplayField()
     user = UserField()
     source = forms.GenericIPAddressField(label=_("Source address"))
     received_at__gte = UTCDateTimeField(label=_("Received from (UTC)"))
@@ -65,6 +68,8 @@ class EventFilterForm(FilterForm):
             "received_at__lt": values.get("received_at__lt"),
         }
         found = rows.filter(**{name: value for name, value in conditions.items() if value})
+        if replay := values.get("replay"):
+            found = found.filter(pk__in=replays.event_ids(replay))
         if error_type := values.get("error_type"):
             # Settled events have notes instead of errors. The condition also selects a partial index.
             found = found.alias(error_type=ERROR_TYPE).filter(error_type=error_type).exclude(error_class="")

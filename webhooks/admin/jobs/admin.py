@@ -144,18 +144,21 @@ class JobAdmin(KeysetAdmin[Job]):
     # --- Several jobs ---
 
     @admin.action(description=gettext_lazy("Retry selected jobs"), permissions=["repair"])
-    def retry(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        self._report_retry_all(
-            request, job_actions.retry_all(job_actions.newest(queryset), Actor.from_request(request))
-        )
+    def retry(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse:
+        since, ids = lists.database_time(), job_actions.newest(queryset)
+        done = job_actions.retry_all(ids, Actor.from_request(request))
+        self._report_retry_all(request, done)
+        return _redirect_to_list(request, retried_at__gte=since.isoformat(timespec="seconds") if done.changed else "")
 
     @admin.action(description=gettext_lazy("Discard selected jobs"), permissions=["repair"])
     def discard(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         self._report_discard(request, job_actions.discard(job_actions.newest(queryset), Actor.from_request(request)))
 
     @admin.action(description=gettext_lazy("Cancel selected jobs"), permissions=["repair"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        self._report_cancel(request, job_actions.cancel(job_actions.newest(queryset), Actor.from_request(request)))
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse:
+        done = job_actions.cancel(job_actions.newest(queryset), Actor.from_request(request))
+        self._report_cancel(request, done)
+        return _redirect_to_list(request, state=JobState.CANCELLED if done.changed else "")
 
     def bulk(self, request: HttpRequest) -> HttpResponse:
         """Show or process the form for all failed and retrying jobs that match the filters in the URL."""
@@ -176,19 +179,24 @@ class JobAdmin(KeysetAdmin[Job]):
         form = BulkForm(request.POST)
         if not form.is_valid():
             return self._back(request, _("Nothing was changed. Choose an action."))
-        self._run(request, form.cleaned_data["action"], jobs.filter(pk__lte=form.cleaned_data["newest"]), chips)
-        return redirect(f"{reverse('admin:webhooks_job_changelist')}?{request.GET.urlencode()}")
+        since, jobs = lists.database_time(), jobs.filter(pk__lte=form.cleaned_data["newest"])
+        is_retried = self._run(request, form.cleaned_data["action"], jobs, chips)
+        return _redirect_to_list(request, retried_at__gte=since.isoformat(timespec="seconds") if is_retried else "")
 
-    def _run(self, request: HttpRequest, action: str, jobs: QuerySet[Any], chips: Iterable[Chip]) -> None:
-        """Retry the failed and retrying jobs, or discard the failed ones."""
+    def _run(self, request: HttpRequest, action: str, jobs: QuerySet[Any], chips: Iterable[Chip]) -> bool:
+        """Retry the failed and retrying jobs, or discard the failed ones. Return whether any job was retried."""
         ids = job_actions.newest(jobs if action == "retry" else jobs.filter(state__in=STOPPED))
         actor, description = Actor.from_request(request), ", ".join(str(chip.label) for chip in chips)
+        is_retried = False
         if action == "retry":
-            self._report_retry_all(request, job_actions.retry_all(ids, actor, description=description))
+            done = job_actions.retry_all(ids, actor, description=description)
+            self._report_retry_all(request, done)
+            is_retried = done.changed > 0
         else:
             self._report_discard(request, job_actions.discard(ids, actor, description=description))
         if len(ids) == job_actions.MAX_JOBS:
             self.message_user(request, _("More jobs may match. Repeat the action for the next jobs."), messages.WARNING)
+        return is_retried
 
     def _show_form(self, request: HttpRequest, jobs: QuerySet[Any], description: str) -> HttpResponse:
         states = list(jobs.order_by().values_list("state", flat=True)[: MAX_COUNTED + 1])
@@ -275,3 +283,17 @@ class JobAdmin(KeysetAdmin[Job]):
         if not (done.changed or done.skipped):
             message = _("Nothing was changed, because no selected job is in the required state.")
             self.message_user(request, message, messages.WARNING)
+
+
+def _redirect_to_list(request: HttpRequest, **filters: str) -> HttpResponse:
+    """Redirect to the list with its filters. If jobs were changed, replace the filters that they no longer match.
+
+    Args:
+        filters: filters that the changed jobs match. They are empty if no job was changed.
+    """
+    query = request.GET.copy()
+    if any(filters.values()):
+        for name in ("state", "overdue", *JobAdmin.list_parameters):
+            query.pop(name, None)
+        query.update(filters)
+    return redirect(f"{reverse('admin:webhooks_job_changelist')}?{query.urlencode()}")

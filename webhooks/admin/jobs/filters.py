@@ -38,6 +38,7 @@ class JobFilterForm(FilterForm):
     error_group = ErrorGroupField()
     queued_at__gte = UTCDateTimeField(label=_("Queued from (UTC)"))
     queued_at__lt = UTCDateTimeField(label=_("Queued before (UTC)"))
+    retried_at__gte = UTCDateTimeField(label=_("Retried from (UTC)"))
     overdue = forms.ChoiceField(
         choices=[("", _("Any time")), ("1", _("More than a minute late"))],
         label=_("Start"),
@@ -53,6 +54,8 @@ class JobFilterForm(FilterForm):
             found = found.filter(jobs_of(clerk_id))
         if group := values.get("error_group"):
             found = found.filter(pk__in=JobFailure.objects.filter(group=group).values("job_id"))
+        if retried_since := values.get("retried_at__gte"):
+            found = found.filter(scheduled_at__gte=retried_since, attempts__gt=0)
         if values.get("overdue"):
             found = lists.overdue(found, timezone.now())
         return lists.queued_between(found, self.since("within", "queued_at__gte"), values.get("queued_at__lt"))

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from audit.admin.filters import PERIODS, parse_time, parse_user_id
 from core.admin.filter_groups import Chip
-from webhooks.models import ErrorGroup
+from webhooks.models import ErrorGroup, Replay
 
 WITHIN_CHOICES = [("", _("Any time")), *((name, label) for name, (_span, label) in PERIODS.items())]
 
@@ -93,6 +93,17 @@ class ErrorGroupField(forms.IntegerField, DescribedField):
     def describe(self, value: int) -> str:
         group = ErrorGroup.objects.filter(pk=value).first()
         return str(group or value)
+
+
+class ReplayField(forms.IntegerField, DescribedField):
+    """The ID of a replay."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=2**63 - 1, label=_("Replay"), **kwargs)
+
+    def describe(self, value: int) -> str:
+        replay = Replay.objects.filter(pk=value).first()
+        return str(replay or value)
 
 
 class UserField(forms.CharField, DescribedField):

@@ -117,7 +117,7 @@ class ReplayAdmin(ReadOnlyAdmin[Replay]):
         return replay
 
     def _run_for_real(self, request: HttpRequest, dry_run: Replay, by: ActingAdmin, rate_limit: int) -> Replay:
-        if not _can_run_for_real(dry_run):
+        if not _can_run_for_real(dry_run, has_events=dry_run.batches.exists()):
             message = _(
                 "Only a dry run that ended within the last day can be run for real. Start again from the list of events."
             )
@@ -141,12 +141,13 @@ class ReplayAdmin(ReadOnlyAdmin[Replay]):
             return earlier
 
 
-def _can_run_for_real(replay: Replay) -> bool:
-    return replay.dry_run and not replay.is_active and replay.batches.exists()
+def _can_run_for_real(replay: Replay, *, has_events: bool) -> bool:
+    return replay.dry_run and not replay.is_active and has_events
 
 
 def detail_context(replay: Replay) -> dict[str, Any]:
     """Return the template context of a replay, in at most five queries regardless of the number of events."""
+    has_events = replay.batches.exists()
     findings = replay.findings.select_related("event").defer("event__payload", "event__headers")
     return {
         "title": str(replay),
@@ -156,9 +157,10 @@ def detail_context(replay: Replay) -> dict[str, Any]:
         "outcomes": [(*OUTCOMES[name][:2], name, number) for name, number in sorted(replay.counts.items())],
         "groups": _groups(replay),
         "findings": [(finding, *OUTCOMES[finding.outcome][:2]) for finding in findings],
-        "can_run_for_real": _can_run_for_real(replay),
+        "can_run_for_real": _can_run_for_real(replay, has_events=has_events),
         "remaining": replay.total - replay.done if replays.can_resume(replay) else 0,
         "settled": WebhookEvent.SETTLED,
+        "has_event_list": replay.total > 1 and has_events,
         "form": ReplayControlForm(initial={"rate_limit": replay.rate_limit, "reason": replay.reason}),
     }
 
