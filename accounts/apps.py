@@ -1,7 +1,7 @@
 from django.apps import AppConfig, apps
 from django.conf import settings
 
-from core import redaction
+from core import quoted_names
 from core.admin import verification
 from core.personal_data import register
 
@@ -20,7 +20,12 @@ class AccountsConfig(AppConfig):
         register(personal_data)
         kinds.register(*account_emails.KINDS, *admin_mail.KINDS)
         verification.register(check_verification)
-        redaction.keep_names(schema_names.NAMES)
-        redaction.keep_names(field.name for model in apps.get_models() for field in model._meta.get_fields())
-        redaction.keep_names(field.attname for model in apps.get_models() for field in model._meta.concrete_fields)
-        redaction.keep_names(name for name in dir(settings) if name.isupper())
+        quoted_names.keep_names(schema_names.NAMES)
+        models = apps.get_models()
+        quoted_names.keep_names(field.name for model in models for field in model._meta.get_fields())
+        quoted_names.keep_names(field.attname for model in models for field in model._meta.concrete_fields)
+        quoted_names.keep_names(
+            f"{model.__name__}.{field.name}" for model in models for field in model._meta.get_fields()
+        )
+        quoted_names.keep_names(name for model in models for name in (model.__name__, model._meta.db_table))
+        quoted_names.keep_names(name for name in dir(settings) if name.isupper())

@@ -9,9 +9,10 @@ class SiteConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import checks, model_labels  # noqa: F401  # Importing checks registers them.
+        from config import checks, model_labels, own_names  # noqa: F401  # Importing checks registers them.
 
         model_labels.translate()
+        own_names.keep()
         if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
             from config import telemetry
 

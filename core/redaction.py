@@ -4,9 +4,9 @@ Admins can view error messages, but not the payload values that the messages can
 """
 
 import re
-from collections.abc import Iterable
 
-REDACTED = "…"
+from core.quoted_names import MISSING_ARGUMENTS, NAME, OPENING, QUOTED, REDACTED, without_value
+
 #: Maximum length of the text to search. Longer text is truncated, because clients choose URLs and error messages quote
 #: input.
 MAX_TEXT_LENGTH = 4096
@@ -28,19 +28,10 @@ SECRETS = re.compile(
 )
 #: A URL's query string, which can contain search terms and tokens.
 QUERY = re.compile(r"(?<=[\w/])\?[^\s'\"]+")
-#: Quoted text in error messages. After the words in the first group, or before "object", the text is a name.
-QUOTED = re.compile(
-    r"""(constraint |column |relation |table |attribute |argument )?(?<!\w)"""
-    r"""("[^"\n]*"|'[^'\n]*'|“[^”\n]*”)(?!\w)( object)?"""
-)
-#: An unmatched opening quote. The value may contain quotes, so its end is unknown.
-OPENING = re.compile(r"""(?<!\w)["'“](?=\S)""")
-#: An identifier in code or in the database.
-NAME = re.compile(r"[A-Za-z_][\w.$-]{0,127}", re.ASCII)
 #: A quoted value that continues on the next line.
-UNCLOSED = re.compile(r"""(?<!\w)"[^"\n]*\Z""")
+UNCLOSED = re.compile(r"""(?<!\w)[bB]?"[^"\n]*\Z""")
 #: A quoted value at the end of truncated text.
-CUT = re.compile(r"""(?<!\w)(?:"[^"\n]*|'[^'\n]*)\Z""")
+CUT = re.compile(r"""(?<!\w)[bB]?(?:"[^"\n]*|'[^'\n]*)\Z""")
 #: Phone numbers in the format that Clerk uses.
 PHONE = re.compile(r"\+\d[\d ().-]{5,}\d")
 #: Columns in a PostgreSQL error detail, followed by their values.
@@ -52,16 +43,8 @@ CHAIN = re.compile(r"\n\n((?:During handling of|The above exception was) [^\n]*:
 #: Lines that PostgreSQL adds below its message. They contain values.
 MESSAGE_CONTEXT = re.compile(r"(?:DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LINE \d+|Failing row)\b")
 
-#: Field, key and setting names from our code and Clerk's schema. Added with `keep_names` when Django starts.
-known_names: set[str] = set()
-
 #: Search terms that are safe to store permanently: numbers, row references, and Clerk and Svix ids.
 IDS = re.compile(r"\d{1,19}|[a-z]+\.[a-z]+:\d{1,19}|(?:user|sess|org|ins|msg)_\w{1,64}", re.ASCII)
-
-
-def keep_names(names: Iterable[str]) -> None:
-    """Do not redact these names in quotes. A value that happens to equal a name is kept too, which is harmless."""
-    known_names.update(names)
 
 
 def redact_text(text: str) -> str:
@@ -89,21 +72,17 @@ def _redact_quoted(text: str) -> str:
     """Redact quoted values, and the rest of the text after an unmatched quote. Keep quoted names."""
     parts: list[str] = []
     position = 0
+    arguments = MISSING_ARGUMENTS.search(text)
     for found in QUOTED.finditer(text):
         between = text[position : found.start()]
         if opening := OPENING.search(between):
             return "".join([*parts, between[: opening.start()], REDACTED])
-        parts += [between, found[0] if _is_name(found) else f"{found[1] or ''}{REDACTED}{found[3] or ''}"]
+        is_argument = arguments is not None and found.start() >= arguments.end()
+        parts += [between, found[0] if is_argument and NAME.fullmatch(found[2][1:-1]) else without_value(found)]
         position = found.end()
     rest = text[position:]
     opening = OPENING.search(rest)
     return "".join([*parts, rest[: opening.start()] + REDACTED if opening else rest])
-
-
-def _is_name(found: re.Match[str]) -> bool:
-    """Return whether the quoted text is a name, either known or marked by an adjacent word such as "constraint"."""
-    quoted = found[2][1:-1]
-    return quoted in known_names or (bool(found[1] or found[3]) and NAME.fullmatch(quoted) is not None)
 
 
 def redact_search_term(term: str) -> str:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from accounts.clerk import samples
-from core import redaction
+from core import quoted_names
 from tests.config import failing_jobs
 from tests.helpers.factories import UserFactory
 from tests.helpers.sentry import Receiver, receiver
@@ -172,7 +172,7 @@ def test_invalid_or_secret_client_request_id_is_not_logged(site: httpx.Client, l
 def test_secrets_in_the_path_are_not_logged(site: httpx.Client, log: Path, secret: str) -> None:
     logged = lines_of_request(log, site.get(f"/nowhere/{secret}").headers["x-request-id"])
     assert [line["path"] for line in logged if line["logger"] == "gunicorn.access"] == [
-        f"/nowhere/{redaction.REDACTED}"
+        f"/nowhere/{quoted_names.REDACTED}"
     ]
     assert secret[:40] not in json.dumps(logged)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from accounts.clerk import fields
-from core import redaction
+from core import quoted_names, redaction
 
 #: Functions that read a key of a payload.
 READERS = ("get", "read", "read_text", "read_time")
@@ -144,4 +144,4 @@ def test_payload_keys_read_by_parsers_are_kept() -> None:
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str) and argument.value.isidentifier()
     }
     assert len(keys) > 10
-    assert keys <= redaction.known_names
+    assert keys <= quoted_names.known_names
