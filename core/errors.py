@@ -17,6 +17,30 @@ from psycopg import Error as PostgresError
 PACKAGES, HELPERS = ("accounts", "audit", "profiles", "webhooks"), ("core",)
 #: Modules that run every event or job. Used as the place only if no other module is in the traceback.
 RUNNERS = ("webhooks.inbox.processing", "webhooks.inbox.service", "webhooks.jobs.failures")
+#: The names of exceptions that code raises only if it is wrong, not because of a value or another service.
+PROGRAM_ERRORS = frozenset(
+    {
+        *(
+            "AssertionError",
+            "AttributeError",
+            "ImportError",
+            "IndexError",
+            "KeyError",
+            "ModuleNotFoundError",
+            "NameError",
+        ),
+        *(
+            "NotImplementedError",
+            "RecursionError",
+            "SyntaxError",
+            "TypeError",
+            "UnboundLocalError",
+            "ZeroDivisionError",
+        ),
+        *("FieldDoesNotExist", "FieldError", "NoReverseMatch", "SynchronousOnlyOperation"),
+        *("TemplateDoesNotExist", "TemplateSyntaxError"),
+    }
+)
 NUMBER = re.compile(r"\d+")
 
 
@@ -35,6 +59,11 @@ class ErrorKind(NamedTuple):
     @property
     def key(self) -> str:
         return sha256("\n".join(self).encode()).hexdigest()[:32]
+
+
+def is_program_error(text: str) -> bool:
+    """Return whether an error's text, or the name of its class, is a mistake in the code."""
+    return text.partition(":")[0] in PROGRAM_ERRORS
 
 
 def identify(error: BaseException) -> ErrorKind:

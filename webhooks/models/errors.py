@@ -8,6 +8,8 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.errors import is_program_error
+
 #: The severity of each state. Icons have the same names.
 LEVELS = {"new": "bad", "known": "attention", "resolved": "good", "returned": "bad"}
 
@@ -54,6 +56,11 @@ class ErrorGroup(models.Model):
     @property
     def level(self) -> str:
         return LEVELS[self.state]
+
+    @property
+    def is_program_error(self) -> bool:
+        """Whether our code is wrong. Errors raised outside our code can have other causes."""
+        return bool(self.place) and is_program_error(self.error_type)
 
 
 class JobFailure(models.Model):

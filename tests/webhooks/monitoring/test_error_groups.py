@@ -1,5 +1,6 @@
 """Errors of events and jobs are grouped by type and location. Groups have a page, a state and a replay."""
 
+import re
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -17,7 +18,7 @@ from core.errors import identify
 from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
-from tests.webhooks.jobs.rows import create_job
+from tests.webhooks.jobs.rows import add_event, create_job
 from webhooks import errors
 from webhooks.inbox import handlers
 from webhooks.inbox import service as inbox
@@ -218,6 +219,29 @@ class TestPages:
         event = WebhookEvent.objects.get()
         link = f'href="{URL}{event.error_group_id}/change/"'
         assert link in operator.get(f"/admin/webhooks/webhookevent/{event.pk}/change/").content.decode()
+
+    def test_program_errors_are_labelled_with_their_place(self, operator: Client, olive: Any) -> None:
+        ErrorGroup.objects.update(place="profiles.pages.views.show")
+        event, job = WebhookEvent.objects.get(), JobFailure.objects.get().job_id
+        add_event(job, "started", timezone.now() - timedelta(minutes=1))
+        lists = ("/admin/webhooks/webhookevent/", "/admin/webhooks/job/", URL)
+        for url in lists:
+            assert "<small>Error in the program</small>" in operator.get(url).content.decode(), url
+        for url in (
+            f"{lists[0]}{event.pk}/change/",
+            f"{lists[1]}{job}/change/",
+            f"{URL}{event.error_group_id}/change/",
+        ):
+            text = " ".join(re.sub("<[^>]*>", " ", operator.get(url).content.decode()).split()).partition("View site")[
+                2
+            ]
+            advice = "Report it to the developers, and retry after the next release."
+            assert f"Error in the program. {advice} Place: profiles.pages.views.show" in text, url
+
+    @pytest.mark.parametrize("change", ({"error_type": "ConnectTimeout"}, {"place": ""}))
+    def test_other_errors_are_not_labelled(self, operator: Client, olive: Any, change: dict[str, str]) -> None:
+        ErrorGroup.objects.update(**{"place": "profiles.pages.views.show"} | change)
+        assert "Error in the program" not in operator.get(URL).content.decode()
 
     def test_sentry_link_requires_the_setting(self, operator: Client, olive: Any, settings: Settings) -> None:
         assert "Open in Sentry" not in self.page(operator)
