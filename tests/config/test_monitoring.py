@@ -167,6 +167,17 @@ def test_every_rule_has_an_alert_with_a_runbook_in_both_systems() -> None:
 
 
 @pytest.mark.parametrize("rule", Alert.Rule)
+def test_alert_has_the_same_name_everywhere(rule: Alert.Rule) -> None:
+    docs = BASE_DIR / "docs"
+    assert (docs / "runbooks" / f"{rule}.md").read_text().startswith(f"# {rule.label}\n")
+    assert f"| {rule.label} | " in (docs / "operators.md").read_text()
+    [prometheus] = [each for each in prometheus_rules() if each["labels"]["rule"] == rule]
+    [monitor] = [each for each in read("datadog_monitors.json") if f"rule:{rule}" in each["tags"]]
+    assert prometheus["annotations"]["summary"].startswith(str(rule.label))
+    assert monitor["name"].startswith(f"[buildappswith] {rule.label}")
+
+
+@pytest.mark.parametrize("rule", Alert.Rule)
 def test_both_systems_alert_exactly_when_the_application_does(rule: Alert.Rule) -> None:
     """The application opens alerts for broken signals only."""
     value = SEVERITY[State.BROKEN]

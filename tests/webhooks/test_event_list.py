@@ -311,7 +311,7 @@ def test_pages_contain_each_event_exactly_once(
 def test_sort_links_keep_the_filters(operator: Client, events: dict[str, WebhookEvent]) -> None:
     text = page(operator, "?state=failed&sort=-lag&before=5.5")
     assert '<a href="?sort=-received&amp;state=failed" >Received</a>' in text
-    assert '<a href="?sort=lag&amp;state=failed" aria-current="true">Lag' in text
+    assert '<a href="?sort=lag&amp;state=failed" aria-current="true">Delay' in text
     assert '<a href="?sort=-attempts&amp;state=failed" >Attempts</a>' in text
     assert '<input type="hidden" name="sort" value="-lag">' in text
     assert "until the event was applied here" in text
@@ -336,7 +336,7 @@ def test_row_shows_user_time_state_and_attempts(operator: Client, events: dict[s
     for state, level in (("processed", "good"), ("ignored", "neutral"), ("failed", "attention"), ("dead", "bad")):
         assert f'<span class="state is-{level}"><svg class="state-icon"' in text
         assert f"states.svg#{state}" in text
-    assert '<td data-label="Lag">3 s</td>' in text
+    assert '<td data-label="Delay">3 s</td>' in text
     assert '<td data-label="Attempts">4</td>' in text
     address = f"{LIST}{events['dead'].pk}/change/?_changelist_filters=state%3Ddead"  # the link back keeps the filter
     assert f'href="{address}"' in page(operator, "?state=dead")

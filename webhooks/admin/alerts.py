@@ -27,6 +27,7 @@ from webhooks.admin.channels import ChannelsMixin
 from webhooks.admin.maintenance import MaintenanceMixin
 from webhooks.admin.rejections import explain
 from webhooks.admin.repairs.overview import BY_RUNBOOK
+from webhooks.doctor.catalogue import CHECKS
 from webhooks.models import Alert, WebhookEvent
 from webhooks.monitoring import runbooks
 from webhooks.monitoring.actions import AlertAction, apply_action
@@ -167,10 +168,15 @@ def _with_time(value: Any) -> Any:
     return date_format(time, "SHORT_DATETIME_FORMAT") if time else value
 
 
+def _labels(names: str) -> str:
+    """Return the labels of diagnostic checks, separated by commas. Checks of an earlier version keep their name."""
+    return ", ".join(str(CHECKS[name].label) if name in CHECKS else name for name in names.split(", "))
+
+
 def _with_link(name: str, value: Any) -> tuple[str, Any, str]:
     """Return a fact's label, value and link. Facts that identify a row have a link to the row's page."""
     if name not in FACT_MODELS:
-        return name.replace("_", " "), value, ""
+        return name.replace("_", " "), _labels(value) if name == "checks" else value, ""
     model = FACT_MODELS[name]
     row = model._default_manager.filter(pk=value).first()
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[value]) if row else ""

@@ -134,7 +134,7 @@ class TestEventList:
         admin.goto(site.app + EVENTS)
         assert admin_violations(admin, axe) == []
         order = admin.get_by_role("navigation", name="Sort by")
-        for label, column in (("Attempts", 6), ("Lag", 5)):
+        for label, column in (("Attempts", 6), ("Delay", 5)):
             order.get_by_role("link", name=label).click()
             expect(order.locator("[aria-current]")).to_contain_text(label)
             assert "sort=-" in admin.url

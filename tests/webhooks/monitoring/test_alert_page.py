@@ -47,6 +47,11 @@ class TestAlertPage:
         text = page_of(events=[event(state="dead", processed_at=None, clerk_user_id=user.clerk_id).pk])
         assert f'<a href="/admin/accounts/user/{user.pk}/change/"><bdi>Olive &amp; Owner</bdi></a>' in text
 
+    def test_failed_checks_have_the_names_of_the_diagnostics_page(self) -> None:
+        text = page_of(rule="diagnostics", checks="key_server, mail")
+        assert "Public keys, Mail server" in text
+        assert "key_server" not in text
+
     def test_alert_without_events_lists_no_people(self) -> None:
         assert "affected" not in page_of()
 

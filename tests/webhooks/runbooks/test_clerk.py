@@ -148,7 +148,7 @@ class TestPendingPushes:
         add_builder_role(olive)
         push.push_user(olive.pk)
         self.wait()
-        assert "https://status.clerk.com" in step("pending_pushes", 1).open("Clerk is down or slow")
+        assert "https://status.clerk.com" in step("pending_pushes", 1).open("Clerk does not respond as expected")
         set_fault(clerk, api_outage=False)
         push_as_worker()
 

@@ -26,7 +26,7 @@ ORDERS = {
     "attempts": Ordering(ATTEMPTS),
 }
 DEFAULT_SORT = "-received"
-ORDER_LABELS: dict[str, str | Promise] = {"received": _("Received"), "lag": _("Lag"), "attempts": _("Attempts")}
+ORDER_LABELS: dict[str, str | Promise] = {"received": _("Received"), "lag": _("Delay"), "attempts": _("Attempts")}
 
 
 class EventChangeList(FormChangeList):
