@@ -88,6 +88,10 @@ class AccessRunAdmin(ReadOnlyAdmin[AccessRun]):
 
     list_display = ("created_at", "status", "change", "requested_by", "changed", "total")
     list_filter = ("change", "state")
+    help_if_empty = gettext_lazy(
+        "Bans and sign-outs of several users appear here. To start one, select users in the list of users, and choose an "
+        "action."
+    )
     list_select_related = ("requested_by",)
 
     @admin.display(description=gettext_lazy("state"), ordering="state")

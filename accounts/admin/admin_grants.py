@@ -43,6 +43,9 @@ class AdminGrantAdmin(ReadOnlyAdmin[AdminGrant]):
     change_form_template = "admin/accounts/admingrant/change_form.html"
     list_display = ("requested_at", "status", "user", "requested_by", "decided_by", "decided_at")
     list_filter = ("state",)
+    help_if_empty = gettext_lazy(
+        "Requests to make users admins appear here. To start one, open a user’s page, and add the role Admin under “Roles”."
+    )
     list_select_related = ("user", "requested_by", "decided_by")
     search_fields = ("=user__clerk_id", "^user__name")
     fields = (

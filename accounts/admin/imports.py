@@ -41,6 +41,10 @@ class UserImportAdmin(ReadOnlyAdmin[UserImport]):
 
     list_display = ("started_at", "status", "file", "created", "refused", "finished_at")
     list_filter = (FinishedFilter,)
+    help_if_empty = gettext_lazy(
+        "Imports of accounts from before Clerk appear here. To start one, run manage.py import_users with a CSV or JSON "
+        "Lines file. Add --dry-run to check the file first."
+    )
     search_fields = ("^file", "^digest")
 
     @admin.display(description=gettext_lazy("state"), ordering="finished_at")

@@ -99,6 +99,10 @@ class LeadAdmin(ReadOnlyAdmin[Lead]):
     list_display = ("address", "status", "kind", "user", "clerk_created_at", "clerk_updated_at")
     list_filter = ("kind", "state", AccountFilter)
     list_select_related = ("user",)
+    help_if_empty = gettext_lazy(
+        "Waitlist entries and invitations appear here when Clerk sends their events, and within an hour otherwise. "
+        "To send the first invitation, select “Invite a person”."
+    )
     search_fields = ("^email", "=lead_id", "=invitation_id", "=user__clerk_id")
     fields = (
         *("email", "kind", "state", "person", "lead_id", "invitation_id", "clerk_created_at", "clerk_updated_at"),

@@ -39,6 +39,10 @@ class NotificationAdmin(KeysetAdmin[Notification]):
 
     list_display = ("created_at", "status", "user", "kind_label", "result")
     list_filter = ("state", KindFilter)
+    help_if_empty = _(
+        "Emails to users appear here as soon as they are queued, for example when a builder gets a message. To check the "
+        "mail server before that, run manage.py sendtestemail with your address."
+    )
     list_select_related = ("user",)
     search_fields = ("=user__clerk_id", "=cause")
     fields = ("user", "kind", "cause", "state", "result", "created_at", "queued_at", "finished_at")

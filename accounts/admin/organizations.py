@@ -83,6 +83,11 @@ class OrganizationAdmin(ReadOnlyAdmin[Organization]):
     change_form_template = "admin/accounts/organization/change_form.html"
     list_display = ("name_or_id", "status", "member_count", "slug", "clerk_created_at")
     list_filter = (DeletedFilter,)
+    help_if_empty = _(
+        "Organizations appear here when Clerk sends their events. Subscribe the endpoint to organization.*, "
+        "organizationMembership.* and organizationInvitation.* in Clerk’s dashboard. To read existing organizations, run "
+        "manage.py reconcile --organizations."
+    )
     search_fields = ("=clerk_id", "name", "^slug")
     fields = ("name", "slug", "clerk_id", "clerk_created_at", "clerk_updated_at", "deleted_at")
 
@@ -119,6 +124,9 @@ class OrganizationMembershipAdmin(ReadOnlyAdmin[OrganizationMembership]):
     change_form_template = "admin/accounts/organizationmembership/change_form.html"
     list_display = ("member", "organization", "status", "role", "clerk_created_at")
     list_filter = (DeletedFilter, OrganizationFilter)
+    help_if_empty = _(
+        "Members appear here when they join an organization in Clerk. Open “Organizations” to see which exist."
+    )
     list_select_related = ("organization",)
     search_fields = ("=clerk_id", "=organization__clerk_id")
     fields = (

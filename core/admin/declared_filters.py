@@ -17,6 +17,7 @@ from django.shortcuts import redirect, render
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django_stubs_ext import StrOrPromise
 
 from core.admin.filter_groups import Chip, FilterGroup, build_chips, build_groups
 
@@ -60,6 +61,10 @@ class DeclaredFiltersChangeList(ChangeList):
         search = [Chip(_("Search"), self.query, self.get_query_string(remove=[SEARCH_VAR]))] if self.query else []
         return [*search, *build_chips(self.filter_groups)]
 
+    def help_if_empty(self) -> StrOrPromise:
+        """Return the admin's help about an empty list, or "" if there are rows or filters."""
+        return "" if self.result_list or self.chips() else self.model_admin.help_if_empty
+
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         given = super().get_filters_params(params)
         return {name: values for name, values in given.items() if name not in self.model_admin.list_parameters}
@@ -92,6 +97,8 @@ class DeclaredFiltersMixin[M: Model](admin.ModelAdmin[M]):
     change_list_template = "admin/operators_list.html"
     #: The list's own query parameters that do not filter.
     list_parameters: frozenset[str] = frozenset()
+    #: What the list will contain and what to do next, shown while the table has no rows.
+    help_if_empty: StrOrPromise = ""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return DeclaredFiltersChangeList

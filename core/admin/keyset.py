@@ -11,6 +11,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django_stubs_ext import StrOrPromise
 from psycopg import errors
 
 from core.admin.declared_filters import DeclaredFiltersChangeList
@@ -70,6 +71,10 @@ class KeysetChangeList(DeclaredFiltersChangeList):
         self.show_full_result_count = self.show_admin_actions = bool(rows)
         self.can_show_all = self.multi_page = False
         self.paginator = Paginator(rows, self.list_per_page)
+
+    def help_if_empty(self) -> StrOrPromise:
+        """Return no help on pages after the first, and if the query timed out. See `DeclaredFiltersChangeList`."""
+        return "" if self.newest_link or self.timed_out else super().help_if_empty()
 
     def _fetch(self, rows: QuerySet[Any]) -> list[Any]:
         try:

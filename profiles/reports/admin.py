@@ -29,6 +29,9 @@ class ReportAdmin(ReadOnlyAdmin[Report]):
     list_display = ("reported_at", "target", "about", "reason", "reporter", "state")
     list_display_links = ("reported_at",)
     list_filter = ("state", "reason")
+    help_if_empty = _(
+        "Reports of pages and messages appear here. To report one, people use the links “Report this page” and “Report message”."
+    )
     list_select_related = ("builder__user", "message__sender", "reporter")
     search_fields = ("=builder__slug", "=builder__user__clerk_id", "=message__sender__clerk_id", "=reporter__clerk_id")
     ordering = ("-reported_at",)

@@ -55,6 +55,10 @@ class ReviewRequestAdmin(ReadOnlyAdmin[ReviewRequest]):
     list_display = ("requested_at", "waiting", "builder", "requested", "assigned", "status")
     list_display_links = ("requested_at",)
     list_filter = ("state", AssignmentFilter)
+    help_if_empty = _(
+        "Requests appear here when builders ask for a tier or badge under “Ask for a review” on their page. The first one "
+        "in the list is the oldest."
+    )
     list_select_related = ("builder__user", "assigned_to")
     search_fields = ("=builder__slug", "=builder__user__clerk_id")
     ordering = ("requested_at",)

@@ -1,6 +1,7 @@
 """The shared design of admin lists: filters as links, active filters as chips, and labelled cells."""
 
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import IdentityConflict, User
+from accounts.models import IdentityConflict, Notification, User
 from audit.models import AuditLog
+from tests.helpers.admin import one_of_each
 from tests.helpers.clients import with_password
 from tests.helpers.factories import UserFactory
 
@@ -29,6 +31,49 @@ def operator() -> Client:
 
 def chips(response: Any) -> dict[str, str]:
     return {f"{chip.label}: {chip.value}": chip.remove_url for chip in response.context["cl"].chips()}
+
+
+#: Lists that explain what will appear in them, with a part of the explanation.
+EXPLAINED = {
+    "accounts.lead": "Invite a person",
+    "accounts.organization": "manage.py reconcile --organizations",
+    "accounts.organizationmembership": "join an organization",
+    "accounts.notification": "manage.py sendtestemail",
+    "accounts.userimport": "manage.py import_users",
+    "accounts.accessrun": "select users",
+    "accounts.admingrant": "add the role Admin",
+    "profiles.reviewrequest": "Ask for a review",
+    "profiles.report": "Report this page",
+}
+
+
+class TestEmptyLists:
+    @pytest.mark.parametrize("label", EXPLAINED)
+    def test_empty_list_explains_what_will_appear_and_the_next_action(self, operator: Client, label: str) -> None:
+        assert EXPLAINED[label] in unescape(operator.get(LISTS[label]).content.decode())
+
+    @pytest.mark.parametrize("query", ("?q=nobody", "?state__exact=pending"))
+    def test_filtered_list_is_not_called_empty(self, operator: Client, query: str) -> None:
+        assert "appear here" not in operator.get(LISTS["accounts.lead"] + query).content.decode()
+
+    def test_list_with_rows_has_no_explanation(self, operator: Client) -> None:
+        one_of_each()
+        for label in EXPLAINED:
+            assert "appear here" not in operator.get(LISTS[label]).content.decode()
+
+    def test_page_after_the_last_row_is_not_called_empty(self, operator: Client) -> None:
+        one_of_each()
+        changes = operator.get(LISTS["accounts.notification"]).context["cl"]
+        older = LISTS["accounts.notification"] + changes._link("before", Notification.objects.get())
+        response = operator.get(older)
+        assert list(response.context["cl"].result_list) == []
+        assert "appear here" not in response.content.decode()
+
+    def test_help_is_short_and_complete(self) -> None:
+        for model, model_admin in admin.site._registry.items():
+            text = str(getattr(model_admin, "help_if_empty", ""))
+            assert (model._meta.label_lower in EXPLAINED) == bool(text)
+            assert not text or text.endswith(".")
 
 
 class TestLists:
