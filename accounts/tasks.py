@@ -11,7 +11,7 @@ from accounts import personal_data
 from accounts.clerk import http, outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.identity import late_conflicts, suggestions
-from accounts.leads import refresh
+from accounts.leads import approvals, refresh  # noqa: F401  # approvals registers its job
 from accounts.leads import services as leads
 from accounts.models import Lead, Organization, Reconciliation
 from accounts.notifications import send as notifications

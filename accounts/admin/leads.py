@@ -18,6 +18,7 @@ from django_stubs_ext import StrOrPromise
 
 from accounts.admin.access import may_repair
 from accounts.admin.access_page import NO_KEY
+from accounts.admin.lead_approvals import ApprovalActionMixin
 from accounts.clerk.fields import normalize_email
 from accounts.leads import decisions
 from accounts.leads.decisions import Decision, DecisionError
@@ -91,7 +92,7 @@ class AccountFilter(admin.SimpleListFilter):
 
 
 @admin.register(Lead)
-class LeadAdmin(ReadOnlyAdmin[Lead]):
+class LeadAdmin(ApprovalActionMixin, ReadOnlyAdmin[Lead]):
     """Waitlist entries and invitations, with the users who signed up."""
 
     change_list_template = "admin/accounts/lead/change_list.html"
@@ -99,6 +100,7 @@ class LeadAdmin(ReadOnlyAdmin[Lead]):
     list_display = ("address", "status", "kind", "user", "clerk_created_at", "clerk_updated_at")
     list_filter = ("kind", "state", AccountFilter)
     list_select_related = ("user",)
+    actions = ("approve",)
     help_if_empty = gettext_lazy(
         "Waitlist entries and invitations appear here when Clerk sends their events, and within an hour otherwise. "
         "To send the first invitation, select “Invite a person”."
@@ -125,6 +127,9 @@ class LeadAdmin(ReadOnlyAdmin[Lead]):
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def status(self, lead: Lead) -> SafeString:
+        if lead.approval_requested_at:
+            waiting = state_cell("attention", _("Approval queued"))
+            return state_cell("bad", _("Approval failed")) if lead.approval_error else waiting
         level, icon = LEVELS.get(lead.state, ("neutral", "ignored"))
         return state_cell(level, lead.get_state_display(), icon)
 

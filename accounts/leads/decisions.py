@@ -105,7 +105,8 @@ def _request(send: Callable[[], ClerkLead], lead: Lead, decision: Decision, reas
     with transaction.atomic():
         services.store([payload])
         known = Lead.objects.filter(lead_id=payload.lead_id, erased_at=None)
-        known.update(reason=reason, decided_by=actor.user, decided_at=timezone.now())
+        decided = {"reason": reason, "decided_by": actor.user, "decided_at": timezone.now()}
+        known.update(**decided, approval_requested_at=None, approval_error="")
         stored = Lead.objects.select_related("user").get(lead_id=payload.lead_id)
         _record(stored, decision, actor, state=stored.state)
     return stored

@@ -102,7 +102,9 @@ def leads_of(user: User) -> QuerySet[Lead]:
 def erase(leads: QuerySet[Lead], user: User | None = None) -> int:
     """Erase the personal data of leads. Their IDs are kept, so that a late event cannot restore the data."""
     linked = {"user": user} if user else {}
-    return leads.filter(erased_at=None).update(email="", reason="", erased_at=timezone.now(), **linked)
+    return leads.filter(erased_at=None).update(
+        email="", reason="", approval_error="", approval_requested_at=None, erased_at=timezone.now(), **linked
+    )
 
 
 def erase_expired() -> int:

@@ -55,6 +55,11 @@ class Lead(models.Model):
     )
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
+    # An approval that waits for a job. See accounts.leads.approvals.
+    approval_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    approval_error = models.CharField(
+        max_length=500, blank=True, default="", db_default="", editable=False, help_text="Why the approval failed."
+    )
     erased_at = models.DateTimeField(null=True, blank=True, help_text=_("When the personal data was erased."))
 
     class Meta:

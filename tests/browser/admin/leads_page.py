@@ -64,6 +64,27 @@ def test_admin_rejects_and_approves_an_entry(tab: Page, site: Site, request: pyt
     expect(tab.get_by_role("heading", name="Decision")).to_have_count(0)
 
 
+def test_admin_approves_several_entries(tab: Page, site: Site, axe: str, request: pytest.FixtureRequest) -> None:
+    mode = request.node.callspec.id
+    addresses = [f"{name}.bulk.{mode}@example.com" for name in ("wera", "wido")]
+    for address in addresses:
+        join_waitlist(tab, site, address)
+        open_lead(tab, site, address)
+    tab.goto(f"{site.app}{LIST}?state__exact=pending")
+    for address in addresses:
+        tab.get_by_role("row").filter(has_text=address).get_by_role("checkbox").check()
+    tab.get_by_label("Action").select_option(label="Approve selected waitlist entries…")
+    tab.get_by_role("button", name="Run the selected action").click()
+    expect(tab.get_by_text("2 waitlist entries will be approved in Clerk.")).to_be_visible()
+    if mode == "scripts":
+        assert admin_violations(tab, axe) == []
+    decide(tab, "Approve waitlist entries")
+    expect(tab.get_by_text("2 approvals are queued.")).to_be_visible()
+    for address in addresses:
+        tab.goto(f"{site.app}{LIST}?state__exact=invited&q={address}")
+        reload_until_visible(tab, tab.get_by_role("link", name=address, exact=True))
+
+
 def test_admin_erases_an_entry(tab: Page, site: Site, axe: str, request: pytest.FixtureRequest) -> None:
     mode = request.node.callspec.id
     address = f"wilja.waits.{mode}@example.com"

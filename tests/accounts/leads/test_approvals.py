@@ -1,0 +1,162 @@
+"""Admins approve several waitlist entries after a preview. Jobs make the approvals in Clerk."""
+
+from typing import Any
+
+import httpx
+import pytest
+from django.test import Client
+from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from accounts.clerk.api import ClerkApiError
+from accounts.leads import approvals, services
+from accounts.models import Lead, User
+from audit.log import Actor
+from audit.models import AuditLog
+from tests.accounts.leads.test_admin import LIST, REASON, create_lead, url
+from tests.helpers.clerk import FakeClerk
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def adam() -> User:
+    adam: User = UserFactory.create(name="Adam", admin=True)
+    return adam
+
+
+@pytest.fixture
+def browser(adam: User) -> Client:
+    return signed_in(adam)
+
+
+def select(browser: Client, *leads: Lead, **fields: str) -> str:
+    data: dict[str, Any] = {"action": "approve", "_selected_action": [lead.pk for lead in leads], **fields}
+    response = browser.post(LIST, data, follow=True)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def queue(browser: Client, *leads: Lead) -> str:
+    return select(browser, *leads, confirmed="1", reason=REASON)
+
+
+def accept(request: httpx.Request) -> httpx.Response:
+    lead_id = request.url.path.split("/")[-2]
+    data = {"id": lead_id, "email_address": f"{lead_id}@example.com", "status": "invited"}
+    return httpx.Response(200, json=data | {"created_at": 1716883200000, "updated_at": 1916883200000})
+
+
+def jobs() -> list[ProcrastinateJob]:
+    return list(ProcrastinateJob.objects.filter(task_name=approvals.approve_lead.name).order_by("pk"))
+
+
+def run_jobs() -> None:
+    for job in jobs():
+        approvals.approve(**job.args)
+
+
+def test_preview_names_each_lead_and_the_effect(browser: Client, fake: FakeClerk) -> None:
+    leads = [create_lead(), create_lead("wle_2ida", state="invited"), create_lead("inv_2kim", email="kim@example.com")]
+    leads.append(create_lead("wle_2gone", email="", erased_at=timezone.now()))
+    page = select(browser, *leads)
+    assert "1 waitlist entry will be approved in Clerk." in page
+    for text in ("Clerk sends an invitation", "Invited", "Not a waitlist entry", "kim@example.com", "wle_2gone"):
+        assert text in page
+    assert (fake.requests, jobs()) == ([], [])
+
+
+def test_jobs_approve_the_leads_with_reason_and_admin(browser: Client, adam: User, fake: FakeClerk) -> None:
+    leads = [create_lead(), create_lead("wle_2rita", state="rejected"), create_lead("wle_2ida", state="invited")]
+    assert "2 approvals are queued." in queue(browser, *leads)
+    assert "Approval queued" in browser.get(LIST).content.decode()
+    assert "An approval is queued." in browser.get(url(leads[0])).content.decode()
+    fake.handler = accept
+    run_jobs()
+    for lead in leads[:2]:
+        lead.refresh_from_db()
+        assert (lead.state, lead.reason, lead.decided_by, lead.approval_requested_at) == ("invited", REASON, adam, None)
+    rows = AuditLog.objects.filter(action="LEAD_DECIDED")
+    assert [(row.actor, row.details) for row in rows] == [(adam, {"decision": "approve", "state": "invited"})] * 2
+    assert "Approval queued" not in browser.get(LIST).content.decode()
+
+
+def test_jobs_are_spread_over_clerks_limit(browser: Client) -> None:
+    leads = [create_lead(f"wle_2n{number}") for number in range(12)]
+    approvals.request_approvals([lead.pk for lead in leads], reason=REASON, actor=_actor())
+    times = [job.scheduled_at for job in jobs() if job.scheduled_at]
+    assert [round((at - times[0]).total_seconds()) for at in times] == [0] * 10 + [36, 72]
+
+
+def test_rejected_approval_is_shown_without_the_address(browser: Client, fake: FakeClerk) -> None:
+    lead = create_lead()
+    queue(browser, lead)
+    error = {"code": "duplicate", "message": "lena@example.com has an account"}
+    fake.respond_with(httpx.Response(422, json={"errors": [error]}))
+    run_jobs()
+    lead.refresh_from_db()
+    assert (lead.state, "has an account" in lead.approval_error, "@" in lead.approval_error) == ("pending", True, False)
+    assert "Approval failed" in browser.get(LIST).content.decode()
+    assert "The approval failed:" in browser.get(url(lead)).content.decode()
+    queue(browser, lead)
+    fake.handler = accept
+    run_jobs()
+    lead.refresh_from_db()
+    assert (lead.state, lead.approval_error) == ("invited", "")
+
+
+def test_outage_is_shown_and_retried(browser: Client, fake: FakeClerk) -> None:
+    lead = create_lead()
+    queue(browser, lead)
+    fake.respond_with(httpx.ConnectError("refused"))
+    with pytest.raises(ClerkApiError):
+        run_jobs()
+    assert "could not reach Clerk" in Lead.objects.get().approval_error
+    fake.handler = accept
+    run_jobs()
+    run_jobs()
+    assert (Lead.objects.get().state, len(fake.requests)) == ("invited", 4)
+
+
+def test_admin_who_lost_the_role_approves_nothing(browser: Client, adam: User, fake: FakeClerk) -> None:
+    lead = create_lead()
+    queue(browser, lead)
+    User.objects.filter(pk=adam.pk).update(roles=[])
+    run_jobs()
+    assert "no longer an admin" in Lead.objects.get().approval_error
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize("change", ({"state": "invited"}, {"state": "completed"}))
+def test_lead_that_changed_in_the_meantime_is_left_alone(
+    browser: Client, fake: FakeClerk, change: dict[str, str]
+) -> None:
+    queue(browser, create_lead())
+    Lead.objects.update(**change)
+    run_jobs()
+    assert (fake.requests, Lead.objects.get().approval_requested_at) == ([], None)
+
+
+def test_erasure_removes_the_request_and_its_error(browser: Client, fake: FakeClerk) -> None:
+    queue(browser, create_lead())
+    Lead.objects.update(approval_error="Not possible")
+    services.erase(Lead.objects.all())
+    lead = Lead.objects.get()
+    assert (lead.approval_error, lead.approval_requested_at) == ("", None)
+    run_jobs()
+    assert fake.requests == []
+
+
+def test_invalid_requests_queue_nothing(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    leads = [create_lead(), create_lead("wle_2b")]
+    assert "CLERK_SECRET_KEY is not set" in queue(browser, *leads)
+    assert "This field is required" in select(browser, *leads, confirmed="1", reason="")
+    monkeypatch.setattr("accounts.admin.lead_approvals.MAX_LEADS", 1)
+    assert "Select at most 1 leads" in queue(browser, *leads)
+    assert jobs() == []
+
+
+def _actor() -> Actor:
+    return Actor(user=UserFactory.create(admin=True))
