@@ -15,7 +15,10 @@ from profiles.permissions import ProfileAccess, access_for
 #: Editable fields that only users with edit permission can read.
 PRIVATE_FIELDS = ("display_name", "searchable")
 #: Public fields that the API cannot change.
-_READ_ONLY_FIELDS = ("validation_tier", "availability_confirmed_at", "completed_projects")
+_READ_ONLY_FIELDS = (
+    *("validation_tier", "checked_items", "checked_projects", "checked_at"),
+    *("availability_confirmed_at", "completed_projects"),
+)
 
 
 def _edited_fields(form_classes: Forms) -> list[str]:

@@ -8,9 +8,11 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
+from audit.log import Actor
 from profiles.api.openapi import DOCUMENT
 from profiles.api.patching import BUILDER_FORMS
 from profiles.directory import vocabulary
+from profiles.moderation.services import set_tier
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from tests.helpers.tokens import mint
 
@@ -20,7 +22,8 @@ pytestmark = pytest.mark.django_db
 EDITED = {name for form_class in BUILDER_FORMS for name in form_class.base_fields} - {"display_name", "searchable"}
 SUMMARY = EDITED - {"bio"} | {
     *("id", "url", "name", "image_url", "created_at", "featured"),
-    *("validation_tier", "availability_confirmed_at", "completed_projects"),
+    *("validation_tier", "checked_items", "checked_projects", "checked_at"),
+    *("availability_confirmed_at", "completed_projects"),
 }
 PUBLIC = SUMMARY | {"bio", "badges", "portfolio"}
 
@@ -41,6 +44,18 @@ class TestBuilder:
             assert data.keys() == PUBLIC
             assert str(profile.user.email) not in json.dumps(data)
             assert str(profile.user.clerk_id) not in json.dumps(data)
+
+    def test_response_states_what_was_checked_and_when(self) -> None:
+        profile, adam = BuilderProfileFactory.create(), UserFactory.create(admin=True)
+        path = f"/api/profiles/builders/{profile.pk}"
+        names = ("validation_tier", "checked_items", "checked_projects", "checked_at")
+        data = get(path)[1]
+        assert [data[name] for name in names] == [1, [], 0, None]
+        set_tier(profile, 2, "Seen", actor=Actor(user=adam), checked_items=["identity"], checked_projects=2)
+        data = get(path)[1]
+        assert [data[name] for name in names[:3]] == [2, ["identity"], 2]
+        assert data["checked_at"]
+        assert "Seen" not in json.dumps(data)
 
     def test_owner_and_admin_get_private_fields(self) -> None:
         profile = BuilderProfileFactory.create(hidden=True)
