@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from django.conf import settings
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
@@ -67,14 +65,10 @@ def _event_of(actor: Actor) -> str:
     return (actor.delivery or timezone.now().isoformat())[:100]
 
 
-def _url(name: str, *arguments: object) -> str:
-    return settings.SITE_URL + reverse(name, args=arguments)
-
-
 def _security_links() -> list[Link]:
     return [
-        Link(gettext("Account and security"), _url("accounts:security")),
-        Link(gettext("Contact us"), _url("accounts:legal", "contact")),
+        Link.to_page(gettext("Account and security"), "accounts:security"),
+        Link.to_contact(),
     ]
 
 
@@ -89,14 +83,12 @@ def _role_facts(notification: Notification) -> list[tuple[str, str]]:
 
 
 def _build_roles_changed(notification: Notification) -> Content:
-    title = gettext("Your roles were changed")
     return Content(
-        subject=title,
-        heading=title,
+        subject=gettext("Your roles were changed"),
         paragraphs=[gettext("The roles of your account were changed.")],
         facts=_role_facts(notification),
-        button=Link(gettext("Your roles"), _url("accounts:roles")),
-        links=[Link(gettext("Contact us"), _url("accounts:legal", "contact"))],
+        button=Link.to_page(gettext("Your roles"), "accounts:roles"),
+        links=[Link.to_contact()],
     )
 
 
@@ -105,7 +97,6 @@ def _build_admin_role_changed(notification: Notification) -> Content:
     title = gettext("You are now an admin") if is_admin else gettext("You are no longer an admin")
     return Content(
         subject=title,
-        heading=title,
         paragraphs=[gettext("The roles of your account were changed. If you did not expect this, contact us.")],
         facts=_role_facts(notification),
         links=_security_links(),
@@ -119,15 +110,13 @@ def _build_new_device(notification: Notification) -> Content:
     shown = [(label, str(facts[name])) for name, label in labels.items() if facts.get(name)]
     if signed_in_at:
         shown.append((gettext("Time"), f"{date_format(signed_in_at.astimezone(UTC), 'DATETIME_FORMAT')} UTC"))
-    title = gettext("New sign-in to your account")
     return Content(
-        subject=title,
-        heading=title,
+        subject=gettext("New sign-in to your account"),
         paragraphs=[gettext("Someone signed in to your account from a new device.")],
         facts=shown,
         notes=[gettext("If this was you, no action is needed. If not, sign the device out and change your password.")],
-        button=Link(gettext("Check your devices"), _url("accounts:security")),
-        links=[Link(gettext("Contact us"), _url("accounts:legal", "contact"))],
+        button=Link.to_page(gettext("Check your devices"), "accounts:security"),
+        links=[Link.to_contact()],
     )
 
 
@@ -135,13 +124,11 @@ def _build_export_ready(notification: Notification) -> Content:
     export = DataExport.objects.filter(pk=notification.cause.removeprefix("export:")).defer("archive").first()
     if export is None or not export.is_ready:
         raise Obsolete("The copy of the data has expired.")
-    title = gettext("The copy of your data is ready")
     until = gettext("Sign in to download it. It is available until %(until)s.")
     return Content(
-        subject=title,
-        heading=title,
+        subject=gettext("The copy of your data is ready"),
         paragraphs=[until % {"until": date_format(export.expires_at)}],
-        button=Link(gettext("Download your data"), _url("accounts:account")),
+        button=Link.to_page(gettext("Download your data"), "accounts:account"),
         notes=[gettext("If you did not ask for a copy, someone else may be using your account. Change your password.")],
         links=_security_links(),
     )
@@ -154,30 +141,27 @@ def _build_deletion_requested(notification: Notification) -> Content:
     title = gettext("Your account will be deleted on %(date)s") % {"date": date_format(due_at)}
     return Content(
         subject=title,
-        heading=title,
         paragraphs=[
             gettext(
                 "You asked us to delete your account, profiles and page. You can cancel the deletion before that date."
             )
         ],
-        button=Link(gettext("Keep account"), _url("accounts:account")),
+        button=Link.to_page(gettext("Keep account"), "accounts:account"),
         notes=[gettext("If you did not ask for this, keep the account and change your password.")],
         links=_security_links(),
     )
 
 
 def _build_deleted(notification: Notification) -> Content:
-    title = gettext("Your account was deleted")
     return Content(
-        subject=title,
-        heading=title,
+        subject=gettext("Your account was deleted"),
         paragraphs=[
             gettext(
                 "Your account, profiles and page are deleted. We will erase the rest of your personal data after 30 days."
             ),
             gettext("This is the last email we will send you."),
         ],
-        links=[Link(gettext("Contact us"), _url("accounts:legal", "contact"))],
+        links=[Link.to_contact()],
     )
 
 

@@ -1,8 +1,6 @@
 """Emails to all admins about requests for the role Admin."""
 
-from django.conf import settings
 from django.db.models import Q
-from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from procrastinate import RetryStrategy
@@ -80,10 +78,9 @@ def _build_content(notification: Notification) -> Content:
     title = SUBJECTS[state] % names
     return Content(
         subject=title,
-        heading=title,
         facts=_facts(grant, state),
         notes=[str(ADVICE[state] % names)] if state in ADVICE else [],
-        button=Link(gettext("Open the request"), _url("admingrant_change", grant.pk)),
+        button=Link.to_page(gettext("Open the request"), "admin:accounts_admingrant_change", grant.pk),
     )
 
 
@@ -100,7 +97,6 @@ def _build_from_clerk(notification: Notification) -> Content:
         paragraphs.append(gettext("This email lists the first %d of them.") % len(shown))
     return Content(
         subject=title,
-        heading=title,
         paragraphs=paragraphs,
         facts=[(gettext("User"), f"{user} ({user.clerk_id})") for user in shown],
         notes=[
@@ -115,12 +111,8 @@ def _build_from_clerk(notification: Notification) -> Content:
 def _link_to(users: list[User]) -> Link:
     """Return a link to the only user's page, or to the list of admins."""
     if len(users) == 1:
-        return Link(gettext("Open the user’s page"), _url("user_change", users[0].pk))
-    return Link(gettext("Show all admins"), _url("user_changelist") + f"?role={User.Role.ADMIN}")
-
-
-def _url(page: str, *arguments: object) -> str:
-    return settings.SITE_URL + reverse(f"admin:accounts_{page}", args=arguments)
+        return Link.to_page(gettext("Open the user’s page"), "admin:accounts_user_change", users[0].pk)
+    return Link.to_page(gettext("Show all admins"), "admin:accounts_user_changelist", query=f"?role={User.Role.ADMIN}")
 
 
 def _facts(grant: AdminGrant, state: AdminGrant.State) -> list[tuple[str, str]]:

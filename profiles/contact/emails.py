@@ -1,7 +1,6 @@
 """The email to a builder about a message."""
 
 from django.conf import settings
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -77,10 +76,7 @@ def _build_content(notification: Notification) -> Content:
         notes=[note % names],
         links=[
             Link(gettext("Your page on Buildappswith"), settings.SITE_URL + builder.get_absolute_url()),
-            Link(
-                gettext("Report this message or block the sender"),
-                settings.SITE_URL + reverse("profiles:message_report", args=[message.pk]),
-            ),
+            Link.to_page(gettext("Report this message or block the sender"), "profiles:message_report", message.pk),
         ],
         reply_to=reply_to,
     )

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.conf import settings
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -67,10 +66,6 @@ def _page_of(notification: Notification) -> Link:
     return Link(gettext("Open your page"), settings.SITE_URL + builder.get_absolute_url())
 
 
-def _contact() -> list[Link]:
-    return [Link(gettext("Contact us"), settings.SITE_URL + reverse("accounts:legal", args=["contact"]))]
-
-
 def _build_visibility(notification: Notification) -> Content:
     is_hidden = notification.facts.get("decision") == "hidden"
     if is_hidden:
@@ -83,12 +78,11 @@ def _build_visibility(notification: Notification) -> Content:
         note = ""
     return Content(
         subject=title,
-        heading=title,
         paragraphs=[text],
         quote=str(notification.facts.get("reason", "")),
         notes=[note] if note else [],
         button=_page_of(notification),
-        links=_contact(),
+        links=[Link.to_contact()],
     )
 
 
@@ -101,14 +95,14 @@ def _build_review(notification: Notification) -> Content:
     if facts.get("decision") == "tier":
         tier = Tier(facts["tier"])
         title = gettext("Your tier is now “%(tier)s”") % {"tier": tier.label}
-        return Content(title, title, [str(BuilderProfile.TIER_MEANINGS[tier])], button=page, links=_contact())
+        return Content(title, [str(BuilderProfile.TIER_MEANINGS[tier])], button=page, links=[Link.to_contact()])
     badge = {"badge": label_of(Badge.Kind, str(facts.get("badge")))}
     if facts.get("decision") == "badge":
         title = gettext("You were awarded the badge “%(badge)s”") % badge
         text = gettext("Your page shows the badge with this evidence:")
-        return Content(title, title, [text], quote=str(facts.get("evidence", "")), button=page, links=_contact())
+        return Content(title, [text], quote=str(facts.get("evidence", "")), button=page, links=[Link.to_contact()])
     title = gettext("The badge “%(badge)s” was withdrawn") % badge
-    return Content(title, title, [gettext("Your page no longer shows it.")], button=page, links=_contact())
+    return Content(title, [gettext("Your page no longer shows it.")], button=page, links=[Link.to_contact()])
 
 
 def _requested(facts: dict[str, Any]) -> dict[str, str]:
@@ -129,14 +123,14 @@ def _build_granted(facts: dict[str, Any], page: Link) -> Content:
         note = gettext("Your page now shows the badge with its evidence.")
     evidence = [(gettext("Evidence"), str(facts["evidence"]))] if facts["evidence"] else []
     return Content(
-        title, title, [text], quote=str(facts["reason"]), facts=evidence, notes=[note], button=page, links=_contact()
+        title, [text], quote=str(facts["reason"]), facts=evidence, notes=[note], button=page, links=[Link.to_contact()]
     )
 
 
 def _build_declined(facts: dict[str, Any], page: Link) -> Content:
     title = gettext("Your request for “%(subject)s” was declined") % _requested(facts)
     text = gettext("An admin has reviewed your request and declined it for this reason:")
-    return Content(title, title, [text], quote=str(facts["reason"]), button=page, links=_contact())
+    return Content(title, [text], quote=str(facts["reason"]), button=page, links=[Link.to_contact()])
 
 
 VISIBILITY_DECIDED = Kind(
