@@ -234,21 +234,33 @@ def _update_membership(
 
 
 def _update_invitation(batch: _Batch, payload: ClerkOrganizationInvitation, actor: Actor) -> Outcome:
-    """Store the newest state of an invitation. A finished invitation never becomes pending again."""
+    """Store the newest state of an invitation. A finished invitation never becomes pending again.
+
+    Clerk's list of invitations contains neither the user nor the expiry, so an older event can complete the row.
+    """
     row = batch.invitations.get(payload.invitation_id)
     if row is None:
         return Outcome.LEFT_OUT
     if row.erased_at:
         return Outcome.STALE
     new = (payload.status != State.PENDING, payload.version)
-    if new < (row.state != State.PENDING, row.clerk_version):
+    is_stale = new < (row.state != State.PENDING, row.clerk_version)
+    before = row.user_clerk_id, row.expires_at
+    row.user_clerk_id = row.user_clerk_id or payload.clerk_id or ""
+    row.expires_at = (row.expires_at or payload.expires_at) if is_stale else (payload.expires_at or row.expires_at)
+    if is_stale:
+        if (row.user_clerk_id, row.expires_at) != before:
+            batch.mark(row, actor)
         return Outcome.STALE
-    row.email, row.role, row.expires_at = payload.email, payload.role, payload.expires_at
-    row.state = payload.status if payload.status in State.values else State.PENDING
-    row.user_clerk_id = payload.clerk_id or ""
+    row.email, row.role, row.state = payload.email, payload.role, state_of(payload)
     row.clerk_updated_at, row.clerk_version = payload.updated_at, payload.version
     batch.mark(row, actor)
     return Outcome.APPLIED
+
+
+def state_of(payload: ClerkOrganizationInvitation) -> OrganizationInvitation.State:
+    """Return the state of an invitation. Statuses that Clerk adds in future count as pending."""
+    return State(payload.status) if payload.status in State.values else State.PENDING
 
 
 def _copy(row: Organization | OrganizationMembership, values: dict[str, Any]) -> Changes:

@@ -1,12 +1,13 @@
 """Export and erase a user's memberships and organization invitations."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from accounts.clerk.organization_payloads import ClerkOrganizationInvitation
 from accounts.models import OrganizationInvitation, OrganizationMembership, User
 
 
@@ -28,12 +29,20 @@ def erase(user: User) -> None:
     _invitations(user).update(email="", role="", user_clerk_id=user.clerk_id or "", erased_at=timezone.now())
 
 
+def is_expired(invitation: ClerkOrganizationInvitation) -> bool:
+    """Return whether `delete_expired` would delete this invitation."""
+    return (invitation.expires_at or invitation.updated_at) < _retention_start()
+
+
+def _retention_start() -> datetime:
+    return timezone.now() - timedelta(days=OrganizationInvitation.RETENTION_DAYS)
+
+
 def delete_expired() -> None:
-    """Delete invitations a month after they expired, or after their last change if they never expire."""
-    ended_before = timezone.now() - timedelta(days=OrganizationInvitation.RETENTION_DAYS)
+    """Delete invitations a month after they expired, or after their last change if their expiry is unknown."""
     invitations = OrganizationInvitation.objects.filter(erased_at=None)
     invitations = invitations.annotate(ended_at=Coalesce("expires_at", "clerk_updated_at"))
-    invitations.filter(ended_at__lt=ended_before).delete()
+    invitations.filter(ended_at__lt=_retention_start()).delete()
 
 
 def _memberships(user: User) -> QuerySet[OrganizationMembership]:

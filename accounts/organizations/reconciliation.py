@@ -1,7 +1,8 @@
 """Find and repair differences between the organizations here and in Clerk, that missed webhooks cause.
 
-A run reads Clerk's lists of organizations and memberships, and applies what differs in the same way as events. Rows that are
-missing from the lists are deleted only after Clerk has confirmed each of them.
+A run reads Clerk's lists of organizations, memberships and invitations, and applies what differs in the same way as events.
+Organizations and memberships that are missing from the lists are deleted only after Clerk has confirmed each of them.
+Invitations that are missing are kept until their retention ends, because Clerk's list is not complete.
 """
 
 import logging
@@ -19,10 +20,12 @@ from accounts.clerk.organization_payloads import (
     ClerkMembershipDeleted,
     ClerkOrganization,
     ClerkOrganizationDeleted,
+    ClerkOrganizationInvitation,
     OrganizationPayload,
 )
-from accounts.models import Organization, OrganizationMembership, Reconciliation
-from accounts.organizations.apply import apply_payloads
+from accounts.models import Organization, OrganizationInvitation, OrganizationMembership, Reconciliation
+from accounts.organizations.apply import apply_payloads, state_of
+from accounts.organizations.privacy import is_expired
 from audit.log import Actor
 from audit.models import AuditLog
 from core.db.locks import try_lock
@@ -40,7 +43,7 @@ LOCK = 0x6F726773
 
 
 def reconcile(*, dry_run: bool = False) -> Reconciliation | None:
-    """Compare all organizations and memberships, and repair differences unless `dry_run`.
+    """Compare all organizations, memberships and invitations, and repair differences unless `dry_run`.
 
     Returns:
         The report, or None if another run is comparing organizations.
@@ -75,9 +78,10 @@ def _compare_all(run: Reconciliation) -> None:
     unlisted = memberships.exclude(clerk_id__in=membership_ids).select_related("organization")
     if _are_few(run, unlisted, len(membership_ids)):
         _repair(run, _confirmed_memberships(unlisted), DifferenceKind.DELETED)
+    _read(run, organization_api.list_invitations, _compare_invitations)
 
 
-def _read[Item: ClerkOrganization | ClerkMembership](
+def _read[Item: ClerkOrganization | ClerkMembership | ClerkOrganizationInvitation](
     run: Reconciliation,
     fetch: Callable[[int], Page[Item]],
     compare: Callable[[Reconciliation, Sequence[Item]], set[str]],
@@ -117,6 +121,26 @@ def _compare_memberships(run: Reconciliation, listed: Sequence[ClerkMembership])
     present = [(payload, known[payload.membership_id]) for payload in listed if payload not in missing]
     _repair(run, [p for p, row in present if not row.deleted_at and p.role != row.role], DifferenceKind.STALE)
     return ids
+
+
+def _compare_invitations(run: Reconciliation, listed: Sequence[ClerkOrganizationInvitation]) -> set[str]:
+    ids = {payload.invitation_id for payload in listed}
+    known = {row.clerk_id: row for row in OrganizationInvitation.objects.filter(clerk_id__in=ids)}
+    kept = [payload for payload in listed if not is_expired(payload)]
+    _repair(run, [payload for payload in kept if payload.invitation_id not in known], DifferenceKind.MISSING)
+    present = [(payload, known[payload.invitation_id]) for payload in kept if payload.invitation_id in known]
+    _repair(run, [payload for payload, row in present if _invitation_differs(payload, row)], DifferenceKind.STALE)
+    return ids
+
+
+def _invitation_differs(payload: ClerkOrganizationInvitation, row: OrganizationInvitation) -> bool:
+    """Return whether applying the payload would change the row. Finished and erased invitations stay as they are."""
+    state = state_of(payload)
+    if row.erased_at or (row.state != state.PENDING and state == state.PENDING):
+        return False
+    expires_at, user_id = payload.expires_at or row.expires_at, row.user_clerk_id or payload.clerk_id or ""
+    known = (row.email, row.role, row.state, row.expires_at, row.user_clerk_id)
+    return (payload.email, payload.role, state, expires_at, user_id) != known
 
 
 def _is_missing(row: Organization | OrganizationMembership | None) -> bool:
@@ -176,6 +200,8 @@ def _repair(run: Reconciliation, payloads: Sequence[OrganizationPayload], kind: 
 def _object_id(payload: OrganizationPayload) -> str:
     if isinstance(payload, ClerkMembership | ClerkMembershipDeleted):
         return payload.membership_id
+    if isinstance(payload, ClerkOrganizationInvitation):
+        return payload.invitation_id
     return str(payload.organization_id)
 
 

@@ -60,6 +60,7 @@ urlpatterns = [
     re_path(r"^v1/waitlist_entries/(?P<entry_id>[^/]+)/(?P<verb>invite|reject)$", waitlist.decide),
     path("v1/users/<str:user_id>/organization_memberships", organizations.memberships_of_user),
     path("v1/organization_memberships", organizations.all_memberships),
+    path("v1/organization_invitations", organizations.all_invitations),
     path("v1/organizations", organizations.organizations),
     path("v1/organizations/<str:organization_id>", organizations.organization),
     path("v1/organizations/<str:organization_id>/memberships", organizations.memberships),

@@ -86,9 +86,8 @@ class SampleInvitation:
     user_id: str | None = None
     updated_at: datetime = SINCE
 
-    def event(self, verb: str) -> dict[str, Any]:
-        """Return organizationInvitation.created, .accepted or .revoked."""
-        data = {
+    def data(self, verb: str) -> dict[str, Any]:
+        return {
             "object": "organization_invitation",
             "id": self.clerk_id,
             "email_address": self.email,
@@ -100,4 +99,7 @@ class SampleInvitation:
             "created_at": samples.milliseconds(SINCE),
             "updated_at": samples.milliseconds(self.updated_at),
         }
-        return samples.event(f"organizationInvitation.{verb}", data, occurred_at=self.updated_at)
+
+    def event(self, verb: str) -> dict[str, Any]:
+        """Return organizationInvitation.created, .accepted or .revoked."""
+        return samples.event(f"organizationInvitation.{verb}", self.data(verb), occurred_at=self.updated_at)

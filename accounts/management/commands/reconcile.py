@@ -87,7 +87,7 @@ class Command(BaseCommand):
         if run is None:
             raise CommandError("Another run is comparing organizations. Try again later.")
         self.stdout.write(
-            f"Organizations and memberships compared: {run.compared}. Missing here: {run.missing}, out of date here: "
+            f"Organizations, memberships and invitations compared: {run.compared}. Missing here: {run.missing}, out of date here: "
             f"{run.stale}, deleted in Clerk: {run.deleted}, repaired: {run.repaired}, not repaired: {run.still_differ}."
         )
         self.stdout.write(f"See report {run.pk} in the admin.")

@@ -110,7 +110,34 @@ def invitations(request: HttpRequest, organization_id: str) -> HttpResponse:
         body = _body(request)
         created = actions.invite(found, _text(body, "email_address"), _text(body, "role"), actor(request))
         return JsonResponse(serializers.organization_invitation(created))
-    return _page(request, found.invitations.all(), serializers.organization_invitation)
+    return _page(request, _with_status(request, found.invitations.all()), serializers.organization_invitation)
+
+
+@backend_api
+@require_safe
+def all_invitations(request: HttpRequest) -> HttpResponse:
+    """List all invitations of the instance to its organizations."""
+    found = _with_status(request, OrganizationInvitation.objects.select_related("organization"))
+    return _page(request, found, _listed_invitation)
+
+
+def _listed_invitation(invitation: OrganizationInvitation) -> dict[str, Any]:
+    """Return an entry of the instance's list. Its documented schema contains neither the user nor the expiry."""
+    data, organization = serializers.organization_invitation(invitation), invitation.organization
+    del data["user_id"], data["expires_at"]
+    return data | {
+        "public_organization_data": {"id": organization.id, "name": organization.name, "slug": organization.slug}
+    }
+
+
+def _with_status(
+    request: HttpRequest, found: models.QuerySet[OrganizationInvitation]
+) -> models.QuerySet[OrganizationInvitation]:
+    """Return invitations with one of the statuses in the query, or all if the query has none."""
+    wanted = set(request.GET.getlist("status"))
+    if unknown := wanted - {*OrganizationInvitation.Status.values, "expired"}:
+        raise InvalidQuery(f"status must not be {', '.join(sorted(unknown))}.")
+    return found.filter(status__in=wanted) if wanted else found
 
 
 @backend_api

@@ -1,5 +1,7 @@
 """Reconciliation of organizations with the running Clerk stand-in, which drops all webhooks."""
 
+from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -7,11 +9,12 @@ import httpx
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from accounts import tasks
 from accounts.clerk import organization_api
 from accounts.clerk.http import ClerkApiError
-from accounts.models import Organization, OrganizationMembership, Reconciliation
+from accounts.models import Organization, OrganizationInvitation, OrganizationMembership, Reconciliation
 from accounts.organizations import reconciliation
 from audit.models import AuditLog
 from tests.accounts.organizations import test_apply
@@ -19,7 +22,7 @@ from tests.accounts.organizations.test_apply import live_members
 from tests.helpers.clerk import FakeClerk
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
-from tests.helpers.organizations import SampleMembership, SampleOrganization
+from tests.helpers.organizations import SampleInvitation, SampleMembership, SampleOrganization
 from tests.local.clerk.standin import INSTANCE_ID, StandIn
 from tests.local.clerk.test_organizations import call
 
@@ -111,6 +114,74 @@ def test_membership_of_a_user_unknown_to_clerk_is_deleted(olive: dict[str, Any],
     assert live_members() == {("Harbor", olive["id"], "org:admin")}
 
 
+def invite(clerk: StandIn, organization: dict[str, Any], email: str) -> dict[str, Any]:
+    body = {"email_address": email, "role": "org:member"}
+    return call(clerk, "POST", f"/v1/organizations/{organization['id']}/invitations", body)
+
+
+def states() -> dict[str, str]:
+    return dict(OrganizationInvitation.objects.values_list("email", "state"))
+
+
+def test_missed_events_of_invitations_are_found(clerk: StandIn, olive: dict[str, Any], harbor: dict[str, Any]) -> None:
+    revoked, accepted = invite(clerk, harbor, "revoked@example.com"), clerk.create(email="accepted@example.com")
+    invite(clerk, harbor, "accepted@example.com")
+    run = reconcile()
+    assert (run.missing, run.repaired, run.compared) == (4, 4, 4)
+    assert states() == {"revoked@example.com": "pending", "accepted@example.com": "pending"}
+    path = f"/v1/organizations/{harbor['id']}"
+    call(clerk, "POST", f"{path}/invitations/{revoked['id']}/revoke")
+    call(clerk, "POST", f"{path}/memberships", {"user_id": accepted["id"], "role": "org:member"})
+    run = reconcile()
+    assert (run.missing, run.stale, run.repaired) == (1, 2, 3)
+    assert states() == {"revoked@example.com": "revoked", "accepted@example.com": "accepted"}
+    assert reconcile().differed == 0
+
+
+def test_comparison_keeps_what_clerks_list_does_not_contain(clerk: StandIn, harbor: dict[str, Any]) -> None:
+    """The list contains neither the user nor the expiry of an invitation."""
+    invite(clerk, harbor, "late@example.com")
+    reconcile()
+    row = OrganizationInvitation.objects.get()
+    assert row.expires_at is None
+    organization = SampleOrganization(clerk_id=harbor["id"])
+    user_id = str(UserFactory.create().clerk_id)
+    late = SampleInvitation(organization, "late@example.com", row.clerk_id, user_id=user_id, updated_at=timezone.now())
+    receive(late.event("accepted"))
+    old = SampleInvitation(organization, "late@example.com", row.clerk_id)
+    assert test_apply.receive(old.event("created") | {"instance_id": INSTANCE_ID}) == ["stale"]
+    run = reconcile()
+    row.refresh_from_db()
+    assert (run.differed, row.state, row.user_clerk_id) == (0, "accepted", user_id)
+    assert row.expires_at
+
+
+def test_invitations_missing_from_the_list_are_kept(harbor: dict[str, Any]) -> None:
+    """Clerk does not list the invitations that it creates because of an organization's domain."""
+    receive(SampleInvitation(SampleOrganization(clerk_id=harbor["id"])).event("created"))
+    assert reconcile().deleted == 0
+    assert states() == {"invited@example.com": "pending"}
+
+
+@pytest.mark.parametrize("is_erased", (True, False), ids=("erased", "retention ended"))
+def test_comparison_does_not_restore_addresses(fake: FakeClerk, *, is_erased: bool) -> None:
+    invitation = SampleInvitation(SampleOrganization(), "zofia@example.com", updated_at=timezone.now())
+    if is_erased:
+        zofia = UserFactory.create(email="zofia@example.com", confirmed=True)
+        receive(invitation.event("created"))
+        test_apply.erase(zofia)
+    else:
+        invitation = replace(invitation, updated_at=timezone.now() - timedelta(days=38))
+    empty = {"data": [], "total_count": 0}
+    listed = {"data": [invitation.data("revoked")], "total_count": 1}
+    organizations = {"data": [invitation.organization.data()], "total_count": 1}
+    fake.respond_with(*(httpx.Response(200, json=page) for page in (organizations, empty, listed)))
+    run = reconcile()
+    assert fake.requests[-1].url.params.get_list("status") == ["pending", "accepted", "revoked", "expired"]
+    assert (run.compared, run.stale) == (2, 0)
+    assert not OrganizationInvitation.objects.exclude(email="").exists()
+
+
 def test_unreadable_entries_are_kept_and_reported(fake: FakeClerk) -> None:
     receive(SampleOrganization(clerk_id="org_odd").event("created"))
     page = {"data": [SampleOrganization(clerk_id="org_odd").data() | {"name": 7}, None], "total_count": 2}
@@ -153,7 +224,7 @@ def test_report_of_users_is_not_affected(harbor: dict[str, Any]) -> None:
 def test_command_and_admin_show_the_report(harbor: dict[str, Any]) -> None:
     output = StringIO()
     call_command("reconcile", "--organizations", stdout=output)
-    assert "Organizations and memberships compared: 2. Missing here: 2" in output.getvalue()
+    assert "Organizations, memberships and invitations compared: 2. Missing here: 2" in output.getvalue()
     run = Reconciliation.objects.get()
     browser: Client = signed_in(UserFactory.create(admin=True))
     page = browser.get(f"/admin/accounts/reconciliation/{run.pk}/change/")

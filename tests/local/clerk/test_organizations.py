@@ -98,6 +98,12 @@ def test_invitation_is_accepted_or_revoked(clerk: StandIn, endpoint: Endpoint) -
     inga = clerk.create(email="inga.org@example.com")
     members = f"/v1/organizations/{harbor['id']}/memberships"
     call(clerk, "POST", members, {"user_id": inga["id"], "role": "org:member"})
+    for query, ids in (("", [second["id"], first["id"]]), ("?status=revoked&status=pending", [first["id"]])):
+        assert [each["id"] for each in call(clerk, "GET", f"{path}{query}")["data"]] == ids
+    listed = call(clerk, "GET", "/v1/organization_invitations?status=accepted&order_by=-created_at")["data"][0]
+    assert (listed["id"], listed["organization_id"], listed["status"]) == (second["id"], harbor["id"], "accepted")
+    assert listed["public_organization_data"]["name"] == "Inviting"
+    assert code(request(clerk, "GET", f"{path}?status=lost")) == (422, "form_param_value_invalid")
     received = events(endpoint, harbor["id"], 6)
     assert received["organizationInvitation.revoked"]["id"] == first["id"]
     accepted = received["organizationInvitation.accepted"]
