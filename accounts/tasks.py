@@ -91,7 +91,9 @@ def reconcile_all(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="reconcile_organizations")
 @describe(
     _("Compare organizations with Clerk"),
-    _("Compares organizations, their members and invitations with Clerk and repairs differences. Does nothing if there are none."),
+    _(
+        "Compares organizations, their members and invitations with Clerk and repairs differences. Does nothing if there are none."
+    ),
 )
 def reconcile_organizations(timestamp: int) -> None:
     """Reconcile organizations every hour, unless the site does not use them, and update the roles from memberships."""

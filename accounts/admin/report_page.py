@@ -22,6 +22,15 @@ OPEN_KINDS = {
 KIND_LABELS: dict[str, str | Promise] = {**dict(DifferenceKind.choices), **OPEN_KINDS}
 
 
+#: Labels for accounts.organizations.reconciliation.OBJECTS and UNKNOWN.
+OBJECT_LABELS = {
+    "organizations": gettext_lazy("organizations"),
+    "memberships": gettext_lazy("memberships"),
+    "invitations": gettext_lazy("invitations"),
+    "unknown": gettext_lazy("entries without an ID"),
+}
+
+
 class Tile(NamedTuple):
     """A figure with a note, and the URL of the rows behind it, or ""."""
 
@@ -53,9 +62,22 @@ def build_context(run: Reconciliation) -> dict[str, Any]:
         "tiles": _tiles(run),
         "still_open": still_open,
         "others": others,
-        "kinds": [(label, getattr(run, name)) for name, label in _COUNTED.items() if getattr(run, name)],
-        "by_field": sorted(run.fields.items(), key=lambda item: -item[1]),
+        "kinds": [
+            *_objects(run),
+            *((label, number) for name, label in _COUNTED.items() if (number := getattr(run, name))),
+        ],
+        "by_field": [] if _is_about_organizations(run) else sorted(run.fields.items(), key=lambda item: -item[1]),
     }
+
+
+def _is_about_organizations(run: Reconciliation) -> bool:
+    return run.kind == Reconciliation.Kind.ORGANIZATIONS
+
+
+def _objects(run: Reconciliation) -> list[tuple[str | Promise, int]]:
+    """Return how many objects of each kind differed, if the run compared organizations."""
+    counts = run.fields if _is_about_organizations(run) else {}
+    return [(label, counts[name]) for name, label in OBJECT_LABELS.items() if counts.get(name)]
 
 
 _COUNTED: dict[str, str | Promise] = {
@@ -74,13 +96,15 @@ def _level(run: Reconciliation) -> str:
 
 
 def _tiles(run: Reconciliation) -> list[Tile]:
-    users_url = f"{reverse('admin:accounts_user_changelist')}?report={run.pk}" if run.examples else ""
+    has_users = run.examples and not _is_about_organizations(run)
+    users_url = f"{reverse('admin:accounts_user_changelist')}?report={run.pk}" if has_users else ""
+    differed = [str(label) for label, _number in _objects(run)] or sorted(run.fields)
     total = _("of %s users in Clerk") % _number(run.clerk_total) if run.clerk_total else ""
     rate = "–" if run.match_rate is None else f"{run.match_rate:.2f}%"
     tiles = [
         Tile(_("Compared"), _number(run.compared), total),
         Tile(_("Match rate"), rate, _("before the run")),
-        Tile(_("Differed"), _number(run.differed), ", ".join(sorted(run.fields)), users_url),
+        Tile(_("Differed"), _number(run.differed), ", ".join(differed), users_url),
     ]
     if run.dry_run:
         return [*tiles, Tile(_("Corrected"), "–", _("A dry run changes nothing."))]
@@ -136,13 +160,25 @@ def _summary(run: Reconciliation) -> str:
         return _("Running or interrupted.")
     if run.state == State.PAUSED:
         return _("Paused. The next job continues with the next part of Clerk’s list.")
-    if not run.differed:
+    if not (run.differed or run.still_differ):
         return _("No differences found.")
+    if _is_about_organizations(run):
+        return f"{_organization_summary(run)} {_remaining_differences(run)}"
     message = ngettext("%(count)d user differed: %(kinds)s.", "%(count)d users differed: %(kinds)s.", run.differed)
     parts = [message % {"count": run.differed, "kinds": ", ".join(_counts(run))}]
     if run.fields:
         parts.append(_("Fields that differed: %(fields)s.") % {"fields": ", ".join(sorted(run.fields))})
     return " ".join([*parts, _remaining_differences(run)])
+
+
+def _organization_summary(run: Reconciliation) -> str:
+    # Older reports do not contain the kinds of objects.
+    objects = ", ".join(f"{label} ({_number(number)})" for label, number in _objects(run)) or _("organizations")
+    count = run.differed + run.unrepaired
+    message = ngettext(
+        "%(count)d difference in %(objects)s: %(kinds)s.", "%(count)d differences in %(objects)s: %(kinds)s.", count
+    )
+    return message % {"count": count, "objects": objects, "kinds": ", ".join(_counts(run))}
 
 
 def _counts(run: Reconciliation) -> Iterator[str]:
@@ -151,6 +187,8 @@ def _counts(run: Reconciliation) -> Iterator[str]:
 
 
 def _messages(run: Reconciliation) -> Iterable[tuple[int, str]]:
+    # Comparisons of organizations count skipped deletions as not repaired, because they cannot be approved.
+    unlisted = run.skipped_deletions + (run.unrepaired if _is_about_organizations(run) else 0)
     return (
         (run.missing, ngettext("%(count)d was missing here", "%(count)d were missing here", run.missing)),
         (run.stale, ngettext("%(count)d was out of date here", "%(count)d were out of date here", run.stale)),
@@ -168,12 +206,8 @@ def _messages(run: Reconciliation) -> Iterable[tuple[int, str]]:
             ngettext("%(count)d was unreadable", "%(count)d were unreadable", run.unreadable),
         ),
         (
-            run.skipped_deletions,
-            ngettext(
-                "%(count)d was missing from Clerk’s list",
-                "%(count)d were missing from Clerk’s list",
-                run.skipped_deletions,
-            ),
+            unlisted,
+            ngettext("%(count)d was missing from Clerk’s list", "%(count)d were missing from Clerk’s list", unlisted),
         ),
     )
 
@@ -183,6 +217,13 @@ def _remaining_differences(run: Reconciliation) -> str:
         return _("Nothing was changed.")
     if not run.still_differ:
         return _("All differences were repaired.")
+    if _is_about_organizations(run):
+        message = ngettext(
+            "%(count)d still differs. See the examples for the reasons.",
+            "%(count)d still differ. See the examples for the reasons.",
+            run.still_differ,
+        )
+        return message % {"count": run.still_differ}
     message = ngettext(
         "%(count)d user still differs. See the examples for the reasons.",
         "%(count)d users still differ. See the examples for the reasons.",

@@ -89,6 +89,7 @@ class Reconciliation(models.Model):
     skipped_deletions = models.PositiveIntegerField(
         default=0, help_text="Users missing from Clerk's list and not deleted, because there were suspiciously many."
     )
+    #: Reports of organizations count the kinds of objects instead. See accounts.organizations.reconciliation.OBJECTS.
     fields = models.JSONField(default=dict, blank=True, help_text="Number of differences per field.")
     examples = models.JSONField(default=list, blank=True, help_text="The first differences found.")
     longest_drift = models.DurationField(null=True, blank=True, help_text="Age of the oldest difference.")

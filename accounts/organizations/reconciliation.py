@@ -40,6 +40,8 @@ GROUP_SIZE = 100
 MAX_DELETIONS = 10
 #: An advisory lock that prevents concurrent runs. The number is arbitrary but must be unique.
 LOCK = 0x6F726773
+#: Names of objects in `Reconciliation.fields`, by the first part of their IDs. Unreadable entries may have no ID.
+OBJECTS, UNKNOWN = {"org": "organizations", "orgmem": "memberships", "orginv": "invitations"}, "unknown"
 
 
 def reconcile(*, dry_run: bool = False) -> Reconciliation | None:
@@ -72,11 +74,11 @@ def _compare_all(run: Reconciliation) -> None:
     membership_ids = _read(run, organization_api.list_memberships, _compare_memberships)
     organizations = Organization.objects.live().filter(created_at__lt=started_at)
     missing = set(organizations.values_list("clerk_id", flat=True)) - organization_ids
-    if _are_few(run, missing, len(organization_ids)):
+    if _are_few(run, sorted(missing), len(organization_ids)):
         _repair(run, _confirmed_organizations(missing), DifferenceKind.DELETED)
     memberships = OrganizationMembership.objects.live().filter(created_at__lt=started_at)
     unlisted = memberships.exclude(clerk_id__in=membership_ids).select_related("organization")
-    if _are_few(run, unlisted, len(membership_ids)):
+    if _are_few(run, [row.clerk_id for row in unlisted], len(membership_ids)):
         _repair(run, _confirmed_memberships(unlisted), DifferenceKind.DELETED)
     _read(run, organization_api.list_invitations, _compare_invitations)
 
@@ -91,7 +93,9 @@ def _read[Item: ClerkOrganization | ClerkMembership | ClerkOrganizationInvitatio
     while True:
         page = fetch(offset)
         for clerk_id, reason in page.unreadable:
-            run.unreadable += clerk_id not in ids
+            if clerk_id not in ids:
+                run.unreadable += 1
+                _count(run, clerk_id)
             ids.add(clerk_id)
             run.add_example({"clerk_id": clerk_id, "kind": DifferenceKind.UNREADABLE, "fields": [], "reason": reason})
         before = len(ids)
@@ -151,12 +155,14 @@ def _differs(payload: ClerkOrganization, row: Organization) -> bool:
     return (payload.name, payload.slug, payload.image_url) != (row.name, row.slug, row.image_url)
 
 
-def _are_few(run: Reconciliation, missing: Iterable[object], listed: int) -> bool:
+def _are_few(run: Reconciliation, missing: Sequence[str], listed: int) -> bool:
     """Return whether missing rows may be deleted. If there are suspiciously many, report that they are kept."""
-    count = len(list(missing))
+    count = len(missing)
     if count <= max(MAX_DELETIONS, listed // 20):
         return True
     run.unrepaired += count
+    for clerk_id in missing:
+        _count(run, clerk_id)
     reason = f"Rows missing from Clerk's list: {count}. None was deleted, because this is an unusually large number."
     run.add_example({"clerk_id": "", "kind": "unrepaired", "fields": [], "reason": reason})
     log.error("Reconciliation of organizations: %s Check CLERK_SECRET_KEY.", reason)
@@ -190,6 +196,7 @@ def _repair(run: Reconciliation, payloads: Sequence[OrganizationPayload], kind: 
     """Record the differences, and apply the payloads from Clerk unless this is a dry run."""
     for payload in payloads:
         setattr(run, kind, getattr(run, kind) + 1)
+        _count(run, _object_id(payload))
         run.add_example({"clerk_id": _object_id(payload), "kind": kind, "fields": [], "since": None})
     for group in batched(payloads if not run.dry_run else (), GROUP_SIZE):
         with transaction.atomic():
@@ -203,6 +210,12 @@ def _object_id(payload: OrganizationPayload) -> str:
     if isinstance(payload, ClerkOrganizationInvitation):
         return payload.invitation_id
     return str(payload.organization_id)
+
+
+def _count(run: Reconciliation, clerk_id: str) -> None:
+    """Count a difference by the kind of object, which is the first part of its ID."""
+    name = OBJECTS.get(clerk_id.partition("_")[0], UNKNOWN)
+    run.fields[name] = run.fields.get(name, 0) + 1
 
 
 def _finish(run: Reconciliation, state: Reconciliation.State, error: str = "") -> None:

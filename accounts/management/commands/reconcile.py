@@ -86,11 +86,12 @@ class Command(BaseCommand):
         run = organizations.reconcile(dry_run=dry_run)
         if run is None:
             raise CommandError("Another run is comparing organizations. Try again later.")
+        differed = ", ".join(f"{name} {number:,}" for name, number in run.fields.items()) or "none"
         self.stdout.write(
             f"Organizations, memberships and invitations compared: {run.compared}. Missing here: {run.missing}, out of date here: "
             f"{run.stale}, deleted in Clerk: {run.deleted}, repaired: {run.repaired}, not repaired: {run.still_differ}."
         )
-        self.stdout.write(f"See report {run.pk} in the admin.")
+        self.stdout.write(f"Differences: {differed}. See report {run.pk} in the admin.")
 
     def _approve_deletions(self, pk: int, count: int | None, reason: str) -> None:
         run = Reconciliation.objects.filter(pk=pk).first()

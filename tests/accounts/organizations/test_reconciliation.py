@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import tasks
+from accounts.admin import report_page
 from accounts.clerk import organization_api
 from accounts.clerk.http import ClerkApiError
 from accounts.models import Organization, OrganizationInvitation, OrganizationMembership, Reconciliation
@@ -104,6 +105,9 @@ def test_unusually_many_deletions_are_skipped(clerk: StandIn) -> None:
     run = reconcile()
     assert (run.deleted, run.unrepaired) == (0, 11)
     assert Organization.objects.live().count() == 11
+    assert "11 differences in organizations (11): 11 were missing from Clerk’s list. 11 still differ." in summary_of(
+        run
+    )
     assert "unusually large number" in run.examples[0]["reason"]
 
 
@@ -134,6 +138,7 @@ def test_missed_events_of_invitations_are_found(clerk: StandIn, olive: dict[str,
     call(clerk, "POST", f"{path}/memberships", {"user_id": accepted["id"], "role": "org:member"})
     run = reconcile()
     assert (run.missing, run.stale, run.repaired) == (1, 2, 3)
+    assert run.fields == {"memberships": 1, "invitations": 2}
     assert states() == {"revoked@example.com": "revoked", "accepted@example.com": "accepted"}
     assert reconcile().differed == 0
 
@@ -189,6 +194,7 @@ def test_unreadable_entries_are_kept_and_reported(fake: FakeClerk) -> None:
     fake.respond_with(httpx.Response(200, json=page), httpx.Response(200, json=empty))
     run = reconcile()
     assert (run.unreadable, run.deleted) == (2, 0)
+    assert run.fields == {"organizations": 1, "unknown": 1}
     assert run.examples[0]["reason"] == "data.name is not a string."
     assert Organization.objects.live().exists()
 
@@ -230,3 +236,33 @@ def test_command_and_admin_show_the_report(harbor: dict[str, Any]) -> None:
     page = browser.get(f"/admin/accounts/reconciliation/{run.pk}/change/")
     assert page.status_code == 200
     assert harbor["id"] in page.content.decode()
+    assert "Differences: organizations 1, memberships 1." in output.getvalue()
+
+
+def summary_of(run: Reconciliation) -> str:
+    return str(report_page.build_context(run)["summary"])
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    (
+        ({}, "No differences found."),
+        (
+            {"missing": 3, "stale": 1, "fields": {"organizations": 1, "invitations": 3}},
+            "4 differences in organizations (1), invitations (3): 3 were missing here, 1 was out of date here. All differences were repaired.",
+        ),
+        (
+            {"deleted": 1, "fields": {"memberships": 1}, "dry_run": True},
+            "1 difference in memberships (1): 1 was deleted in Clerk. Nothing was changed.",
+        ),
+        ({"stale": 1}, "1 difference in organizations: 1 was out of date here. All differences were repaired."),
+    ),
+    ids=("none", "several", "dry run", "report without objects"),
+)
+def test_report_names_what_differed(facts: dict[str, Any], sentence: str) -> None:
+    now = timezone.now()
+    run = Reconciliation.objects.create(kind="organizations", state="finished", finished_at=now, **facts)
+    assert summary_of(run) == sentence
+    page = signed_in(UserFactory.create(admin=True)).get(f"/admin/accounts/reconciliation/{run.pk}/change/")
+    assert "Differences by field" not in page.content.decode()
+    assert all(not tile.url for tile in page.context["tiles"])
