@@ -16,7 +16,7 @@ from accounts.extensions import extensions
 from accounts.models import IdentityConflict, User
 from accounts.sync import matching, outbox
 from accounts.sync.changes import UserSync
-from accounts.sync.effective_roles import announce_changes, effective_roles
+from accounts.sync.effective_roles import announce_changes, effective_roles, personal_roles, roles_for_clerk
 from accounts.sync.fields import ROLE_FIELDS, SYNCED_FIELDS, UNAUDITED_FIELDS, VERSION_FIELDS
 from audit import log
 from audit.log import Actor
@@ -86,7 +86,11 @@ def undo(conflict: IdentityConflict, *, actor: Actor, note: str = "") -> None:
 
 def _given_roles(conflict: IdentityConflict) -> set[str]:
     """Return the roles that joining the accounts gave to the Clerk identity."""
-    given = set(conflict.evidence["other"]["roles"]) - set(conflict.evidence["user"]["roles"])
+    user, other = (
+        set(side.get("personal_roles", side["roles"]))
+        for side in (conflict.evidence["user"], conflict.evidence["other"])
+    )
+    given = other - user
     return {str(role) for role in given & User.SELF_SERVICE_ROLES}
 
 
@@ -131,7 +135,8 @@ def _refuse_unless_joinable(state: State, user: User, other: User) -> None:
 def _move_identity(source: User, target: User, actor: Actor, *, given_roles: set[str] | None = None) -> None:
     """Exchange two accounts' identity fields and deactivate the account without an identity.
 
-    The receiving account keeps its self-service roles, but not ADMIN, and they are pushed to Clerk.
+    The receiving account keeps its self-service roles, but not ADMIN, and they are pushed to Clerk. Roles from its
+    organizations stay with its old identity.
 
     Args:
         given_roles: the roles that the identity got by the move. Set this to undo a move. An account from before Clerk
@@ -139,13 +144,12 @@ def _move_identity(source: User, target: User, actor: Actor, *, given_roles: set
     """
     before = {user.pk: matching.snapshot(user) for user in (source, target)}
     roles_before = {user.pk: user.roles for user in (source, target)}
+    kept = User.SELF_SERVICE_ROLES & set(personal_roles(target))
     values = _exchange(source, target)
     target.is_active = _can_be_active(target)
     source.is_active = (source.clerk_id is not None or given_roles is not None) and _can_be_active(source)
     if given_roles is None:
-        target.roles_added = sorted(
-            {*target.roles_added, *(User.SELF_SERVICE_ROLES & set(roles_before[target.pk]) - set(target.roles))}
-        )
+        target.roles_added = sorted({*target.roles_added, *(kept - set(roles_for_clerk(target)))})
     else:
         target.roles_added = [role for role in target.roles_added if role not in given_roles]
         target.roles_removed = sorted({*target.roles_removed, *(given_roles & set(target.clerk_roles or []))})

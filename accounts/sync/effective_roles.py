@@ -39,6 +39,12 @@ def roles_for_clerk(user: User, clerk_roles: Iterable[str] | None = None) -> lis
     return [role for role in Role if role in wanted]
 
 
+def personal_roles(user: User) -> list[Role]:
+    """Return the roles that a user keeps after leaving all organizations, including roles of accounts from before Clerk."""
+    only_from_organizations = set(user.organization_roles) - set(roles_for_clerk(user))
+    return [Role(role) for role in user.roles if role not in only_from_organizations]
+
+
 def announce_changes(changed: Iterable[tuple[User, Iterable[str], Actor]]) -> list[User]:
     """Audit every role that users gained or lost, and send one signal for all of them.
 

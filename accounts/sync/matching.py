@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from accounts.clerk.payloads import ClerkUser
 from accounts.models import IdentityConflict, User
+from accounts.sync.effective_roles import personal_roles
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
@@ -174,6 +175,7 @@ def snapshot(user: User) -> dict[str, Any]:
         "email": user.email,
         "verified": user.email_verified_at is not None,
         "roles": list(user.roles),
+        "personal_roles": personal_roles(user),
         "created_at": user.created_at.isoformat(),
         "deleted_at": user.deleted_at.isoformat() if user.deleted_at else None,
     }
