@@ -15,6 +15,8 @@ from accounts.models import User
 from audit.models import AuditLog
 from core.db.timeouts import TIMEOUTS_MS
 from profiles.models import BuilderProfile
+from tests.accounts.organizations.test_apply import live_members
+from tests.helpers.organizations import SampleMembership, SampleOrganization
 from tests.helpers.servers.interrupted_site import KILLING
 from tests.helpers.servers.processes import WITHOUT_ALERT_THREAD, gunicorn
 from tests.helpers.webhooks import Svix, new_svix_id, person
@@ -40,12 +42,32 @@ def deliver_until_answered(svix: Svix, message: tuple[dict[str, Any], str]) -> s
     raise AssertionError(f"{message[1]} was not answered.")
 
 
+def build_memberships(user_ids: list[str]) -> tuple[list[tuple[dict[str, Any], str]], set[tuple[str, str | None, str]]]:
+    """Return messages about two organizations, of which one is deleted, and the memberships that are left.
+
+    A quarter of the members leave. Some messages kill the process.
+    """
+    kept, deleted = SampleOrganization(name="Kept", slug=None), SampleOrganization(name="Deleted", slug=None)
+    members = [SampleMembership((kept, deleted)[number % 2], user_id) for number, user_id in enumerate(user_ids)]
+    left = members[::4]
+    events = [kept.event("created"), deleted.event("created"), *(member.event("created") for member in members)]
+    events += [*(member.with_changes().event("deleted") for member in left), deleted.with_changes().event("deleted")]
+    interval = len(events) // KILLS
+    messages = [
+        (event, f"{KILLING}_organization_{number}" if number % interval == interval - 1 else new_svix_id())
+        for number, event in enumerate(events)
+    ]
+    return messages, {(kept.name, each.user_id, each.role) for each in members[::2] if each not in left}
+
+
 def test_killed_process_neither_loses_nor_repeats_deliveries(database_url: str, tmp_path: Path) -> None:
     people = [person(roles=["BUILDER"]) for _ in range(DELIVERIES)]
     ids = [
         f"{KILLING}_{number}" if number % (DELIVERIES // KILLS) == 5 else new_svix_id() for number in range(DELIVERIES)
     ]
     messages = [(samples.user_event("user.created", user), svix_id) for user, svix_id in zip(people, ids, strict=True)]
+    in_organizations, expected_members = build_memberships([user.clerk_id for user in people])
+    messages += in_organizations
     settings = {
         "DJANGO_SETTINGS_MODULE": "tests.helpers.servers.interrupted_site",
         "configuration": WITHOUT_ALERT_THREAD,
@@ -57,10 +79,14 @@ def test_killed_process_neither_loses_nor_repeats_deliveries(database_url: str, 
     ):
         svix = Svix(client)
         outcomes = list(pool.map(lambda message: deliver_until_answered(svix, message), messages))
-    killed = [outcome for outcome, svix_id in zip(outcomes, ids, strict=True) if svix_id.startswith(KILLING)]
-    assert killed == ["duplicate"] * KILLS  # stored by the process that was killed
-    assert set(outcomes) <= {"processed", "duplicate"}
-    assert dict(WebhookEvent.objects.values_list("svix_id", "state")) == dict.fromkeys(ids, "processed")
+    sent = [svix_id for _, svix_id in messages]
+    killed = [outcome for outcome, svix_id in zip(outcomes, sent, strict=True) if svix_id.startswith(KILLING)]
+    assert killed == ["duplicate"] * 2 * KILLS  # stored by the process that was killed
+    assert set(outcomes[:DELIVERIES]) <= {"processed", "duplicate"}
+    stored = dict(WebhookEvent.objects.values_list("svix_id", "state"))
+    assert {svix_id: stored[svix_id] for svix_id in ids} == dict.fromkeys(ids, "processed")
+    assert (set(stored), set(stored.values()) <= {"processed", "stale"}) == (set(sent), True)
+    assert live_members() == expected_members
     assert User.objects.count() == BuilderProfile.objects.count() == DELIVERIES
     trails = Counter(AuditLog.objects.filter(action="USER_CREATED").values_list("delivery", flat=True))
     assert trails == Counter(ids)
