@@ -22,8 +22,8 @@ EDITOR_FILES, MAX_EDITOR_BYTES = (
 )
 #: Files used only in the admin.
 ADMIN_FILES = {
-    *("admin.css", "operators.css", "repairs.css", "auto-refresh.js", "chart-keys.js", "list-keys.js", "live-list.js"),
-    *("clerk-verification.js", "repair-form.js", "row-selection.js", "running-work.js"),
+    *("admin.css", "admin-controls.css", "operators.css", "repairs.css", "auto-refresh.js", "chart-keys.js"),
+    *("list-keys.js", "live-list.js", "clerk-verification.js", "repair-form.js", "row-selection.js", "running-work.js"),
 }
 
 

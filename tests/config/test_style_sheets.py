@@ -9,9 +9,8 @@ from config.environment import BASE_DIR
 
 CSS = BASE_DIR / "static" / "css"
 #: The admin's style sheets have denser lists than the spacing tokens allow, and paper is measured in millimetres.
-SHEETS = tuple(
-    path for path in sorted(CSS.glob("*.css")) if path.stem not in ("admin", "operators", "repairs", "print", "tokens")
-)
+OTHERS = ("admin", "admin-controls", "operators", "repairs", "print", "tokens")
+SHEETS = tuple(path for path in sorted(CSS.glob("*.css")) if path.stem not in OTHERS)
 SPACING = re.compile(r"(?:^|[\s;{])((?:margin|padding|(?:row-|column-)?gap)[a-z-]*)\s*:\s*([^;}]+)")
 #: Values without a token: no space, automatic space, an overlap of two borders, and the notch of a phone.
 PERMITTED = re.compile(
