@@ -12,6 +12,8 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
@@ -73,7 +75,11 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
             *super().get_urls(),
         ]
 
-    @admin.display(description=_("Alert"), ordering="rule")
+    @admin.display(description=_("state"))
+    def state(self, alert: Alert) -> str:
+        return format_html('<span class="is-{}">{}</span>', alert.tone, capfirst(str(alert.state)))
+
+    @admin.display(description=_("alert"), ordering="rule")
     def name(self, alert: Alert) -> str:
         return str(alert)
 

@@ -556,6 +556,8 @@ def test_alert_names_top_error_groups_and_links_to_their_replay(
     page = browser.get(f"/admin/webhooks/alert/{alert.pk}/change/").content.decode()
     assert html.escape(first.replay_url) in page
     assert "user.created: KeyError" in page
+    assert '<small class="quiet">Error in the program</small>' in page
+    assert '<span class="is-bad">Open</span>' in browser.get("/admin/webhooks/alert/").content.decode()
     assert browser.get(first.replay_url).context["number"] == 3
     listed = browser.get(first.list_url).context["cl"].result_list
     assert {row.pk for row in listed} == {row.pk for row in group}
