@@ -31,7 +31,8 @@ SERVER = re.compile(r"[\w.:/-]{1,255}", re.ASCII)
 MODULE = re.compile(r"(?:accounts|audit|config|core|django|profiles|webhooks)(?:\.\w{1,64}){1,8}", re.ASCII)
 #: Characters that a parser expects, and the schemes of URLs.
 SYNTAX = re.compile(r"[^\w\s]{1,3}|https?://")
-URL = re.compile(r"https?://([\w.-]{1,255})(?::\d{1,5})?(?:/[^\s\\]*)?", re.ASCII)
+#: A host, or a URL.
+HOST = re.compile(r"([\w.-]{1,255})|https?://([\w.-]{1,255})(?::\d{1,5})?(?:/[^\s\\]*)?", re.ASCII)
 #: The reply of a mail server: its status code, its enhanced code and its text. Enhanced codes with the subject 1 or 2 are
 #: about addresses and mailboxes. Source: https://www.rfc-editor.org/rfc/rfc3463
 REPLY = re.compile(r"(?:([45]\.(\d{1,3})\.\d{1,3})[ -])?(.*)")
@@ -89,8 +90,8 @@ def _is_name(before: str, quoted: str, after: str) -> bool:
 
 
 def _is_own_host(quoted: str) -> bool:
-    url = URL.fullmatch(quoted)
-    host = url[1] if url else quoted
+    found = HOST.fullmatch(quoted)
+    host = (found[1] or found[2]) if found else ""
     return any(host == known or host.endswith(f".{known}") for known in known_hosts)
 
 

@@ -89,6 +89,7 @@ MESSAGES: tuple[tuple[str, str | None], ...] = (
     ("KeyError: b'Olive'", "KeyError: …"),
     ("ValueError: name 'Olive' is already taken", "ValueError: name … is already taken"),
     ("ValueError: 'Olive' is not defined by the form", "ValueError: … is not defined by the form"),
+    ("ValueError: 'Olive Owner, www.db.internal' is too long", "ValueError: … is too long"),
     ("ValueError: '401 Olive Street' is not an address", "ValueError: … is not an address"),
 )
 
