@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -151,21 +151,20 @@ def _url(databases: Databases, database: str) -> str:
 def test_timer_runs_the_commands_of_the_page() -> None:
     unit = (BASE_DIR / "deploy" / "systemd" / "buildappswith-images.service").read_text()
     found = re.findall(r"^ExecStart=/usr/bin/(rclone .*)$", unit, re.MULTILINE)
-    assert found == [documented("backup", "rclone sync"), documented("backup", "rclone delete")]
+    assert found == [documented("backup", f"rclone {name}") for name in ("mkdir", "sync", "delete")]
+
+
+def test_backup_of_images_succeeds_before_an_image_is_deleted(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    run = _rclone(tmp_path)
+    for name in ("mkdir", "sync", "delete"):
+        run(f"rclone {name}")
 
 
 def test_deleted_images_are_kept_and_restored(tmp_path: Path) -> None:
     media, store = tmp_path / "media", tmp_path / "store"
-    for path in (media / "portraits", store):
-        path.mkdir(parents=True)
-    environ = os.environ | {"RCLONE_CONFIG_BACKUP_TYPE": "alias", "RCLONE_CONFIG_BACKUP_REMOTE": str(store)}
-    environ |= {"RCLONE_CONFIG": str(tmp_path / "rclone.conf")}
-
-    def run(text: str) -> None:
-        line = documented("backup", text).replace("/var/lib/buildappswith/media", str(media))
-        command = [binary("rclone"), *shlex.split(line)[1:]]
-        subprocess.run(command, env=environ, check=True, capture_output=True, timeout=60)
-
+    (media / "portraits").mkdir(parents=True)
+    run = _rclone(tmp_path)
     for name in ("kept", "deleted"):
         (media / "portraits" / f"{name}.webp").write_bytes(name.encode())
     run("rclone sync")
@@ -176,3 +175,18 @@ def test_deleted_images_are_kept_and_restored(tmp_path: Path) -> None:
     (media / "portraits" / "kept.webp").unlink()
     run("rclone copy")
     assert [path.name for path in (media / "portraits").iterdir()] == ["kept.webp"]
+
+
+def _rclone(folder: Path) -> Callable[[str], None]:
+    """Return a function that runs the command of the page that contains a text, from `media` to `store` in the folder."""
+    store = folder / "store"
+    store.mkdir()
+    environ = os.environ | {"RCLONE_CONFIG_BACKUP_TYPE": "alias", "RCLONE_CONFIG_BACKUP_REMOTE": str(store)}
+    environ |= {"RCLONE_CONFIG": str(folder / "rclone.conf")}
+
+    def run(text: str) -> None:
+        line = documented("backup", text).replace("/var/lib/buildappswith/media", str(folder / "media"))
+        command = [binary("rclone"), *shlex.split(line)[1:]]
+        subprocess.run(command, env=environ, check=True, capture_output=True, timeout=60)
+
+    return run
