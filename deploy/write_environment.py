@@ -125,7 +125,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("site_url", type=_origin, help="origin of the site, such as https://profiles.example.com")
     default = Path(os.environ.get("ENVIRONMENT_FILE") or "deploy/.env")
     parser.add_argument("file", type=Path, nargs="?", default=default, help="default: deploy/.env")
-    parser.add_argument("--database-url", default="", help="the database, if it is not on this host")
+    parser.add_argument("--database-url", default="", help="URL of the database; DATABASE_PASSWORD is left blank")
     parser.add_argument("--object-store", action="store_true", help="store images in the object store of compose.yaml")
     return parser.parse_args()
 
