@@ -31,6 +31,7 @@ class Entry:
 
     Attributes:
         action: the label of the button that restores the version.
+        is_removal: whether restoring only removes the current content.
         was_empty: whether a section had no content before the change.
     """
 
@@ -38,6 +39,7 @@ class Entry:
     newest: int
     summary: str
     action: str
+    is_removal: bool
     was_empty: bool
     values: list[tuple[str, str]]
     by: str
@@ -78,18 +80,28 @@ def _entry(version: SectionVersion, newest: int, profile: BuilderProfile, viewer
         you=gettext("you"),
     )
     values = list(_values(version, profile))
+    is_first_portrait = version.section == section_history.PORTRAIT and not version.image
     was_empty = version.section in BUILDER_SECTIONS and not any(_replaced(version))
-    action = _action(version, was_empty=was_empty)
-    return Entry(version.pk, newest, _summary(version), action, was_empty, values, by, version.replaced_at)
+    return Entry(
+        version.pk,
+        newest,
+        _summary(version),
+        _action(is_first_portrait=is_first_portrait, was_empty=was_empty),
+        is_first_portrait or was_empty,
+        was_empty,
+        values,
+        by,
+        version.replaced_at,
+    )
 
 
 def _replaced(version: SectionVersion) -> list[Any]:
     return [version.values.get(name) for name in version.changed_fields or version.values]
 
 
-def _action(version: SectionVersion, *, was_empty: bool) -> str:
+def _action(*, is_first_portrait: bool, was_empty: bool) -> str:
     """Return what restoring does. If there was nothing before the change, restoring removes the current content."""
-    if version.section == section_history.PORTRAIT and not version.image:
+    if is_first_portrait:
         return gettext("Remove portrait")
     return gettext("Empty this section") if was_empty else gettext("Restore")
 

@@ -369,8 +369,8 @@ class TestHistoryPage:
         ):
             SectionVersion.objects.create(owner=page.user, section=section, values=values)
         text = olive.get("/builders/olive/history/").text
-        labels = re.findall(r'<button class="button button--quiet">([^<]+?) <span', text)
-        assert labels == ["Remove portrait", "Empty this section", "Restore"]
+        buttons = re.findall(r'<button class="button button--quiet( danger)?">([^<]+?) <span', text)
+        assert buttons == [(" danger", "Remove portrait"), (" danger", "Empty this section"), ("", "Restore")]
 
     def test_older_version_is_restored(self, page: BuilderProfile, olive: Client) -> None:
         for headline in ("Second", "Third"):
