@@ -138,6 +138,7 @@ urlpatterns = [
     path("account/messages/", contact_views.SentMessagesView.as_view(), name="sent_messages"),
     path("account/shortlist/", shortlist.ShortlistView.as_view(), name="shortlist"),
     path("builders/<str:slug>/save/", shortlist.SaveView.as_view(), name="save"),
+    path("account/page/", pages.OwnBuilderView.as_view(), name="own_builder"),
     path("account/client/", section_views.ClientUpdateView.as_view(), name="own_client"),
     path("clients/<bigint:pk>/edit/", section_views.ClientUpdateView.as_view(), name="client_update"),
     path("api/profiles/me", api.MeView.as_view(), name="api_me"),

@@ -184,6 +184,7 @@ READ: dict[str, Statuses] = {
     "/account/shortlist/": SIGN_IN_REQUIRED,
     "/builders/{builder.slug}/save/": access(signed_in=OK, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/save/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
+    "/account/page/": same_for_everyone(FOUND),  # to the builder page, the account page or the sign-in page
     "/account/client/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=OK, client=OK),
     "/clients/{client.pk}/edit/": HIDDEN_EXCEPT_EDITORS,
     "/sign-in/": SIGNED_OUT_ONLY,
@@ -278,6 +279,7 @@ WRITE: dict[tuple[str, str], Statuses] = {
     ),
     # Without a value, the switch redirects without a change.
     ("POST", "/builders/{builder.slug}/availability/"): form(signed_in=FORBIDDEN, owner=FOUND, admin=FOUND),
+    ("POST", "/account/page/"): form(signed_in=NOT_ALLOWED),
     ("POST", "/account/client/"): form(signed_in=NOT_FOUND, owner=FOUND, client=FOUND),
     ("POST", "/clients/{client.pk}/edit/"): same_for_everyone(NOT_FOUND, owner=FOUND, admin=FOUND),
     # The message of a signed-out visitor is preserved, too.
@@ -332,6 +334,7 @@ OTHERWISE: dict[str, Statuses] = {
     "/builders/{hidden.slug}/preview/": HIDDEN_NOT_ALLOWED,
     "/builders/{builder.slug}/history/": NOT_ALLOWED_FOR_EDITORS,
     "/builders/{builder.slug}/history/{version.pk}/restore/": NOT_ALLOWED_FOR_EDITORS,
+    "/account/page/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/account/client/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=NOT_ALLOWED, client=NOT_ALLOWED),
     "/builders/{builder.slug}/contact/": access(signed_in=NOT_ALLOWED, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/contact/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
@@ -450,6 +453,7 @@ PATTERNS = {
     "teams/<str:key>/": "/teams/{team}/",
     "account/shortlist/": "/account/shortlist/",
     "builders/<str:slug>/save/": "/builders/{builder.slug}/save/",
+    "account/page/": "/account/page/",
     "account/client/": "/account/client/",
     "clients/<bigint:pk>/edit/": "/clients/{client.pk}/edit/",
     "sign-in/": "/sign-in/",

@@ -6,10 +6,13 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
 from django.utils.functional import SimpleLazyObject
+from django.views.decorators.cache import never_cache
 
+from accounts.http import AuthenticatedRequest
+from accounts.mixins import RoleRequiredMixin
 from accounts.models import User
 from accounts.public_pages import from_replica, is_for_every_visitor, share, unchanged_response
 from core import markdown
@@ -21,6 +24,7 @@ from profiles.localization.visitor_currency import visitor_currency
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
 from profiles.models.versions import PAGE_VERSION, SHOWN_ORGANIZATIONS
+from profiles.page_lookup import builder_page_url
 from profiles.pages import page_etag
 from profiles.pages.page_rows import find_public, load_content
 from profiles.pages.share_metadata import build_sharing
@@ -75,6 +79,18 @@ class BuilderDetailView(BuilderPageMixin):
         if not access.can_save or not isinstance(user, User) or not user.has_role(User.Role.CLIENT):
             return {}
         return {"can_toggle": True, "is_saved": is_saved(user, self.profile)}
+
+
+@method_decorator(never_cache, name="dispatch")
+class OwnBuilderView(RoleRequiredMixin):
+    """Redirect builders to their own page. The header links here, so that pages do not need to query the slug."""
+
+    request: AuthenticatedRequest
+    http_method_names = ["get", "head"]
+
+    def get(self, request: AuthenticatedRequest) -> HttpResponse:
+        """Redirect to the account page, which explains what is missing, if the user has no builder page."""
+        return redirect(builder_page_url(request.user.pk) or "accounts:account")
 
 
 def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: HttpRequest) -> dict[str, Any]:
