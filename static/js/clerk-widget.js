@@ -4,6 +4,7 @@
 const PROFILE_OPTIONS = { appearance: { elements: { rootBox: { width: "100%" }, cardBox: { width: "100%" } } } };
 
 const container = document.querySelector("[data-clerk-widget]");
+const failed = container?.querySelector(".widget__failed");
 
 function showForm({ clerkWidget, target, signIn, signUp }) {
   if (window.Clerk.isSignedIn) {
@@ -34,8 +35,8 @@ async function show(data) {
 }
 
 function fail() {
-  container.querySelector(".widget__wait")?.setAttribute("hidden", "");
-  container.querySelector(".widget__failed")?.removeAttribute("hidden");
+  failed.hidden = false;
+  container.replaceChildren(failed);
 }
 
 if (container) {

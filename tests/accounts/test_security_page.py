@@ -1,5 +1,6 @@
 """The page with Clerk's user profile, and the links to it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -42,9 +43,14 @@ class TestPage:
         """Clerk ignores the components if another script calls Clerk.load first."""
         assert "js/clerk-session.js" not in page_of(vera)
 
-    def test_browser_without_javascript_gets_a_link_to_the_account_portal(self, vera: User, settings: Settings) -> None:
+    def test_portal_is_linked_only_if_the_profile_is_missing(self, vera: User, settings: Settings) -> None:
+        """The profile is missing if there is no JavaScript or if it could not be loaded."""
         settings.CLERK_ACCOUNT_PORTAL_URL = PORTAL
-        assert f'<a href="{PORTAL}/user">' in page_of(vera)
+        text = page_of(vera)
+        link = f'href="{PORTAL}/user">Manage account</a>'
+        failed = text.partition('<p class="widget__failed')[2].partition("</p>")[0]
+        without_scripts = "".join(re.findall(r"<noscript>(.*?)</noscript>", text))
+        assert (link in failed, link in without_scripts, text.count(link)) == (True, True, 2)
         settings.CLERK_ACCOUNT_PORTAL_URL = ""
         text = page_of(vera)
         assert "/user" not in text
