@@ -57,6 +57,12 @@ def test_page_shows_the_project_with_all_images(project: Project, client: Client
     assert "/portfolio/" not in shown
 
 
+def test_description_comes_before_the_images_and_facts_after_them(project: Project, client: Client) -> None:
+    shown = client.get(project.get_absolute_url()).text.partition("<main")[2]
+    positions = [shown.index(part) for part in ("Keeps the books.", 'alt="First"', 'alt="Second"', "Technologies")]
+    assert positions == sorted(positions)
+
+
 def test_owner_sees_links_to_the_forms(project: Project) -> None:
     shown = signed_in(project.builder.user).get(project.get_absolute_url()).text
     assert f'href="/builders/olive/portfolio/{project.pk}/images/"' in shown
