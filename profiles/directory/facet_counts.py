@@ -37,6 +37,10 @@ class Choice:
     def label(self) -> str:
         return self.facet.label(self.value)
 
+    @property
+    def meaning(self) -> str:
+        return str(self.facet.meanings.get(self.value, ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Chip:

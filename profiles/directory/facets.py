@@ -25,6 +25,7 @@ class Facet:
         key: the query parameter.
         labels: labels by value, in display order. Empty for skills, places and time zones.
         is_long: whether there are too many values, so only the most frequent ones are shown.
+        meanings: what values mean, if their labels need an explanation.
         match_all: whether builders must match all selected values, not just one.
     """
 
@@ -33,6 +34,7 @@ class Facet:
     labels: Mapping[str, str | Promise] = field(default_factory=dict)
     match_all: bool = False
     is_long: bool = False
+    meanings: Mapping[str, str | Promise] = field(default_factory=dict)
 
     def label(self, value: str) -> str:
         return str(self.labels.get(value, value))
@@ -96,7 +98,12 @@ FACETS = {
         Facet("domain", _("Domain"), dict(Domain.choices), match_all=True),
         Facet("skill", _("Skill"), match_all=True),
         Facet("availability", _("Availability"), dict(Availability.choices)),
-        Facet("tier", _("Tier"), {str(value): label for value, label in BuilderProfile.Tier.choices}),
+        Facet(
+            "tier",
+            _("Tier"),
+            {str(value): label for value, label in BuilderProfile.Tier.choices},
+            meanings={str(value): meaning for value, meaning in BuilderProfile.TIER_MEANINGS.items()},
+        ),
         Facet("rate", _("Hourly rate"), _rate_labels()),
         Facet("language", _("Language"), _language_labels(), match_all=True, is_long=True),
         PlaceFacet("place", _("Place")),

@@ -16,7 +16,7 @@ from django.utils.translation import gettext, ngettext_lazy, pgettext
 from core import markdown as rendering
 from profiles.directory import exchange_rates, terms
 from profiles.localization import languages
-from profiles.models import Domain
+from profiles.models import BuilderProfile, Domain
 
 register = template.Library()
 
@@ -167,3 +167,9 @@ def path(link: str) -> str:
     """Return a link's path, or "" if it is longer than `MAX_PATH_LENGTH`."""
     link_path = urlsplit(link).path.rstrip("/")
     return link_path if len(link_path) <= MAX_PATH_LENGTH else ""
+
+
+@register.simple_tag
+def tiers() -> list[tuple[BuilderProfile.Tier, str]]:
+    """Return each tier with its meaning, the highest tier first."""
+    return [(tier, str(BuilderProfile.TIER_MEANINGS[tier])) for tier in reversed(BuilderProfile.Tier)]

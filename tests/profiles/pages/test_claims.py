@@ -7,8 +7,9 @@ from django.test import Client
 from django.utils.html import strip_tags
 
 from profiles.models import Availability, BuilderProfile
+from profiles.shortlist.services import add as add_to_shortlist
 from tests.helpers.clients import signed_in
-from tests.helpers.factories import BuilderProfileFactory, UserFactory
+from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory, UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 
 pytestmark = pytest.mark.django_db
@@ -87,3 +88,19 @@ def test_page_is_listed_once_it_has_a_headline(olive: BuilderProfile) -> None:
 def test_admins_see_that_a_page_without_headline_is_not_listed(olive: BuilderProfile) -> None:
     text = signed_in(UserFactory.create(admin=True)).get(olive.get_absolute_url()).text
     assert "Public, but not listed in the directory. The page has no headline." in text
+
+
+def test_tiers_are_explained_on_pages_with_cards() -> None:
+    profile = BuilderProfileFactory.create(introduced=True)
+    client = ClientProfileFactory.create().user
+    add_to_shortlist(client, profile)
+    for path in ("/", "/builders/", "/account/shortlist/"):
+        text = " ".join(strip_tags(signed_in(client).get(path).text).split())
+        assert "Expert A track record of demanding projects, reviewed in depth." in text
+        assert "New here Not reviewed yet." in text
+
+
+def test_facet_explains_each_tier() -> None:
+    BuilderProfileFactory.create(introduced=True)
+    facet = Client().get("/builders/").text.partition("<legend>Tier</legend>")[2].partition("</fieldset>")[0]
+    assert "New here <small>Not reviewed yet.</small>" in facet
