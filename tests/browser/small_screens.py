@@ -81,6 +81,27 @@ class TestHomePage:
         expect_no_overflow(page)
 
 
+class TestDirectory:
+    @pytest.mark.parametrize("language", ("en", "de", "ar"))
+    @pytest.mark.parametrize("query", ("", "?tier=3&availability=available", "?q=djnago"))
+    def test_first_builder_is_in_the_upper_part_of_the_screen(
+        self, chromium: Browser, site: Site, query: str, language: str
+    ) -> None:
+        context = chromium.new_context(viewport=PHONE, locale=language)
+        page = context.new_page()
+        page.goto(f"{site.app}/builders/{query}")
+        card = page.locator(".card").first.bounding_box()
+        assert card
+        assert card["y"] < 0.75 * PHONE["height"]
+        filters = page.locator(".found__head [popovertarget]").bounding_box()
+        sort = page.locator("#sort").bounding_box()
+        assert filters
+        assert sort
+        assert filters["y"] == sort["y"]
+        expect_no_overflow(page)
+        context.close()
+
+
 class TestFilterSheet:
     def test_filter_button_shows_the_number_of_builders(self, page: Page, site: Site) -> None:
         page.set_viewport_size(PHONE)
