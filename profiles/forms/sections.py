@@ -146,7 +146,8 @@ class SkillsForm(ProfileForm[BuilderProfile]):
         required=False,
         label=_("Skills"),
         help_text=_(
-            "Separate with commas, most important first. Your page shows the first seven. Clients can search for all of them."
+            "Tools and languages that you work with, for example: Django, Swift, Figma. Separate with commas, most "
+            "important first. Your page shows the first seven. Clients can search for all of them."
         ),
     )
     expertise = ListField(
@@ -154,10 +155,20 @@ class SkillsForm(ProfileForm[BuilderProfile]):
         max_entry_length=80,
         required=False,
         label=_("Areas of expertise"),
-        help_text=_("Separate with commas. For example: offline sync, payments, accessibility."),
+        help_text=_(
+            "Problems that you know how to solve, for example: offline sync, payments, accessibility. Separate with "
+            "commas."
+        ),
     )
     domains = forms.MultipleChoiceField(
-        choices=Domain, required=False, label=_("Domains"), widget=forms.CheckboxSelectMultiple
+        choices=Domain,
+        required=False,
+        label=_("Domains"),
+        help_text=_(
+            "Kinds of apps that you build. Clients filter by them. For example, choose Mobile apps and Health if you "
+            "build apps for patients."
+        ),
+        widget=forms.CheckboxSelectMultiple,
     )
 
     class Meta:
