@@ -215,7 +215,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.messages.context_processors.messages",
                 "accounts.context_processors.clerk",
             ],
-            "libraries": {"fragments": "core.templatetags.fragments", "lists": "core.templatetags.lists"},
+            "libraries": {name: f"core.templatetags.{name}" for name in ("fields", "fragments", "lists")},
         },
     },
 ]

@@ -90,9 +90,7 @@ class IntroductionForm(ProfileForm[BuilderProfile]):
     headline = LineField(
         max_length=160, required=False, label=_("Headline"), help_text=_("What you do for clients, in one line.")
     )
-    tagline = LineField(
-        max_length=160, required=False, label=_("Tagline"), help_text=_("Optional. Shown below your headline.")
-    )
+    tagline = LineField(max_length=160, required=False, label=_("Tagline"), help_text=_("Shown below your headline."))
 
     class Meta:
         model = BuilderProfile
@@ -146,8 +144,8 @@ class SkillsForm(ProfileForm[BuilderProfile]):
         required=False,
         label=_("Skills"),
         help_text=_(
-            "Tools and languages that you work with, for example: Django, Swift, Figma. Separate with commas, most "
-            "important first. Your page shows the first seven. Clients can search for all of them."
+            "Tools and languages you work with, such as Django, Swift or Figma. Separate with commas, most important "
+            "first. Your page shows the first seven, but clients can search for all of them."
         ),
     )
     expertise = ListField(
@@ -156,8 +154,7 @@ class SkillsForm(ProfileForm[BuilderProfile]):
         required=False,
         label=_("Areas of expertise"),
         help_text=_(
-            "Problems that you know how to solve, for example: offline sync, payments, accessibility. Separate with "
-            "commas."
+            "Problems you know how to solve, such as offline sync, payments or accessibility. Separate with commas."
         ),
     )
     domains = forms.MultipleChoiceField(
@@ -165,8 +162,8 @@ class SkillsForm(ProfileForm[BuilderProfile]):
         required=False,
         label=_("Domains"),
         help_text=_(
-            "Kinds of apps that you build. Clients filter by them. For example, choose Mobile apps and Health if you "
-            "build apps for patients."
+            "The kinds of app you build. Clients filter by domain. If you build apps for patients, for example, choose "
+            "Mobile apps and Health."
         ),
         widget=forms.CheckboxSelectMultiple,
     )

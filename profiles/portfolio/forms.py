@@ -76,6 +76,7 @@ class NewProjectForm(CroppedImageMixin, ProjectPageForm):
     crop = CropField()
     image = ImageUploadField(spec=PROJECT, required=False, label=_("Image"), help_text=IMAGE_HELP)
     image_alt = LineField(max_length=MAX_ALT, required=False, label=_("Image description"), help_text=ALT_HELP)
+    conditional_fields = ("image_alt",)
     field_order = ("title", "crop", "image", "image_alt", "description", "technologies", "status", "url")
 
     def __init__(self, **kwargs: Any) -> None:

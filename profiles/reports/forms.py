@@ -22,6 +22,7 @@ class ReportForm(forms.Form):
         widget=forms.Textarea({"rows": 5}),
         help_text=_("Tell us what is wrong and where to find it."),
     )
+    conditional_fields = ("text",)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)

@@ -45,6 +45,7 @@ class ReviewRequestForm(forms.Form):
         label=_("Files"),
         help_text=_("PDF, JPEG, PNG, WebP or GIF. Up to 5 files, 8 MB in total."),
     )
+    conditional_fields = ("text", "links", "attachments")
 
     def __init__(self, *args: Any, profile: BuilderProfile, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
