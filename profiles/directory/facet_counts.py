@@ -49,11 +49,13 @@ class Chip:
     Attributes:
         remaining_query: the query without this filter.
         count: the number of matches for `remaining_query`, or "" if they were not counted.
+        rate_band: the value of a filter by hourly rate, which is shown in the visitor's currency.
     """
 
     label: str
     remaining_query: DirectoryQuery
     count: str = ""
+    rate_band: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,12 @@ def active_filters(page: Page) -> list[Chip]:
         Chip(f"“{concept.text}”", query.without_concept(understood, concept)) for concept in understood.concepts
     ]
     filters = [(FACETS[key], value) for key, values in query.filters.items() for value in values]
-    return [*concepts, *(Chip(facet.label(value), query.without_filter(facet.key, value)) for facet, value in filters)]
+    return [*concepts, *(_filter_chip(query, facet, value) for facet, value in filters)]
+
+
+def _filter_chip(query: DirectoryQuery, facet: Facet, value: str) -> Chip:
+    rate_band = value if facet.key == "rate" else ""
+    return Chip(facet.label(value), query.without_filter(facet.key, value), rate_band=rate_band)
 
 
 def hint_suggestions(page: Page) -> list[Chip]:

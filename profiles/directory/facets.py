@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from django.utils.functional import Promise
-from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -80,11 +78,8 @@ class NearFacet(Facet):
 
 
 def _rate_labels() -> dict[str, str | Promise]:
-    steps = indexing.RATE_STEPS
-    between = {
-        str(i): format_lazy(_("${low}–{high}"), low=low, high=high) for i, (low, high) in enumerate(pairwise(steps), 1)
-    }
-    return {"0": _("Under $40"), **between, str(len(steps)): _("$200 or more")}
+    """Return the same label for all bands, because pages show their amounts with the filter `rate_band`."""
+    return {str(band): _("Hourly rate") for band in range(len(indexing.RATE_STEPS) + 1)}
 
 
 def _language_labels() -> dict[str, str | Promise]:

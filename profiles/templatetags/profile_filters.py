@@ -15,8 +15,9 @@ from django.utils.translation import gettext, ngettext_lazy, pgettext
 
 from core import markdown as rendering
 from profiles.directory import exchange_rates, terms
+from profiles.directory.indexing import RATE_STEPS
 from profiles.localization import languages
-from profiles.models import BuilderProfile, Domain
+from profiles.models import BuilderProfile, Currency, Domain
 
 register = template.Library()
 
@@ -74,6 +75,24 @@ def money(amount: Decimal, currency: str) -> str:
     else:
         text = pgettext("amount with currency symbol", "%(symbol)s%(number)s") % {"symbol": symbol, "number": number}
     return text.replace(" ", "\u00a0")  # not in the text to translate, because xgettext does not read escapes
+
+
+@register.filter
+def rate_band(band: str, currency: str) -> str:
+    """Format a band of hourly rates, such as "€36–€72", in a currency or in US dollars if it is "".
+
+    Builders are filtered by their rates in dollars, so that converted limits are approximate.
+
+    Args:
+        band: a value of the directory's rate filter, which is the number of `RATE_STEPS` at or below the rates.
+    """
+    currency, index = currency or Currency.USD, int(band)
+    amounts = [money(exchange_rates.about(Decimal(step), Currency.USD, currency), currency) for step in RATE_STEPS]
+    if index == 0:
+        return gettext("Under %(amount)s") % {"amount": amounts[0]}
+    if index == len(amounts):
+        return gettext("%(amount)s or more") % {"amount": amounts[-1]}
+    return gettext("%(low)s–%(high)s") % {"low": amounts[index - 1], "high": amounts[index]}
 
 
 @register.simple_tag
