@@ -72,6 +72,25 @@ class TestBuilderPage:
         assert button["height"] < 60
 
 
+class TestProjects:
+    def test_arrow_of_a_wrapped_link_stays_with_the_last_word(self, page: Page, site: Site) -> None:
+        page.set_viewport_size(PHONE)
+        page.goto(f"{site.app}/builders/{ZOFIA_SLUG}/")
+        link = page.locator(".project .arrow-link").first
+        for width in range(120, 320, 4):
+            distance = link.evaluate(
+                """(link, width) => {
+                    link.parentElement.style.inlineSize = `${width}px`;
+                    const range = document.createRange();
+                    range.selectNodeContents(link.firstChild);
+                    const middle = (box) => (box.top + box.bottom) / 2;
+                    return middle([...range.getClientRects()].at(-1)) - middle(link.querySelector("svg").getBoundingClientRect());
+                }""",
+                width,
+            )
+            assert abs(distance) < 4
+
+
 class TestHomePage:
     def test_builders_are_shown_before_decorations(self, page: Page, site: Site) -> None:
         page.set_viewport_size(PHONE)
