@@ -64,17 +64,19 @@ class FacetChoices:
 
     Attributes:
         is_common: whether many visitors see the same choices, so that the rendered facet is worth caching.
+        is_shortened: whether builders have more values than are listed.
     """
 
     facet: Facet
     choices: list[Choice]
     is_common: bool
+    is_shortened: bool
 
     @property
     def version(self) -> str:
         """Return everything that the rendered facet depends on, except the language, or "" if it is not cached."""
         shown = [(choice.value, choice.count) for choice in self.choices]
-        return f"{self.facet.key} {shown}" if self.is_common else ""
+        return f"{self.facet.key} {shown} {self.is_shortened}" if self.is_common else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +134,13 @@ def facet_choices(page: Page) -> list[FacetChoices]:
     samples = dict(zip(queries, directory.scan(list(queries.values())), strict=True)) if queries else {}
     counts = {key: FacetCounts.from_sample(sample) for key, sample in samples.items()}
     default = counts.get("") or _count(page)
-    return [
-        FacetChoices(facet, list(_choices(query, facet, counts.get(key, default))), _is_common(query, facet))
-        for key, facet in FACETS.items()
-    ]
+    return [_choices_of(query, facet, counts.get(key, default)) for key, facet in FACETS.items()]
+
+
+def _choices_of(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> FacetChoices:
+    choices = list(_choices(query, facet, counts))
+    is_shortened = _lists_most_frequent(facet) and len(counts.counts[facet.key]) > len(choices)
+    return FacetChoices(facet, choices, _is_common(query, facet), is_shortened)
 
 
 #: The last sample of the directory without filters, and its counts. Most visitors see this list, and it rarely changes.
@@ -216,12 +221,16 @@ def _choices(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> Iterat
     if facet.key == NEAR:
         yield from _city_choices(facet, selected)
         return
-    values = _most_frequent(facet, selected, counts) if facet.is_long or not facet.labels else facet.labels
+    values = _most_frequent(facet, selected, counts) if _lists_most_frequent(facet) else facet.labels
     for number, value in enumerate(values):
         count = counts.formatted(facet.key, value)
         # Omit values without matches.
         if count != "0" or value in selected:
             yield Choice(f"{facet.key}-{number}", facet, value, count, value in selected)
+
+
+def _lists_most_frequent(facet: Facet) -> bool:
+    return facet.key != NEAR and (facet.is_long or not facet.labels)
 
 
 def _city_choices(facet: Facet, selected: tuple[str, ...]) -> Iterator[Choice]:
