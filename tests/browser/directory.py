@@ -127,8 +127,11 @@ class TestFilters:
     def test_sort_order_is_explained(self, page: Page, site: Site) -> None:
         open_directory(page, site)
         page.get_by_label("Sort by").select_option("newest")
-        expect(page.get_by_text("Builders who joined most recently come first.")).to_be_visible()
         expect(page).to_have_url(f"{site.app}/builders/?sort=newest")
+        page.get_by_text("About the order and the tiers").click()
+        expect(page.get_by_text("Builders who joined most recently come first.")).to_be_visible()
+        page.get_by_label("Sort by").select_option("rate-low")
+        expect(page.get_by_text("Builders without a rate are not shown.")).to_be_visible()
 
     def test_filters_open_as_a_sheet_on_a_phone(self, page: Page, site: Site) -> None:
         page.set_viewport_size(PHONE)

@@ -86,6 +86,8 @@ def test_search_and_filter_the_directory(scenario: Scenario) -> None:
     page.get_by_label("Sort by").select_option("newest")
     if not scenario.device.scripts:
         press(page, "Search")
+    expect(page).to_have_url(re.compile("sort=newest"))
+    page.get_by_text("About the order and the tiers").click()
     expect_message(page, "Builders who joined most recently come first.")
 
 
