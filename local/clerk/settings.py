@@ -94,6 +94,9 @@ INSTANCE_ID = os.environ.get("CLERK_INSTANCE_ID") or "ins_2localclerk00000000000
 SECRET_KEY = required("SECRET_KEY")
 DEBUG = False
 ALLOWED_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
+if FRONTEND_API_URL.startswith("https:"):
+    # Behind a proxy with TLS, requests arrive without it.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 INSTALLED_APPS = ["local.clerk", "django.contrib.messages", "django.contrib.staticfiles"]
 MIDDLEWARE = [

@@ -7,8 +7,6 @@ from urllib.parse import urljoin
 
 import httpx
 
-from local.project import APP_HOST, CLERK_HOST
-
 #: Headers that a browser sends when it opens a page. They trigger Clerk's handshake.
 PAGE = {"Accept": "text/html", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin"}
 TIMEOUT_S = 20
@@ -28,7 +26,7 @@ class Loopback(httpx.HTTPTransport):
             request.url.copy_with(host="127.0.0.1"),
             headers=request.headers,
             stream=request.stream,
-            extensions=request.extensions,
+            extensions={**request.extensions, "sni_hostname": request.url.host},
         )
         return super().handle_request(local_request)
 
@@ -148,11 +146,12 @@ class Browser:
     """The browser of one user.
 
     Args:
-        port: the application's port. The stand-in for Clerk uses the next port.
+        app: the application's origin.
+        clerk: the origin of the stand-in for Clerk.
     """
 
-    def __init__(self, port: int) -> None:
-        self.app, self.clerk = f"http://{APP_HOST}:{port}", f"http://{CLERK_HOST}:{port + 1}"
+    def __init__(self, app: str, clerk: str) -> None:
+        self.app, self.clerk = app, clerk
         self.client = httpx.Client(transport=Loopback(), timeout=TIMEOUT_S, trust_env=False, headers=PAGE)
 
     def sign_in(self, user_id: str) -> None:
@@ -160,7 +159,8 @@ class Browser:
         url = f"{self.clerk}/sign-in"
         form = FormReader(self.client.get(url).text).forms[0]
         form.fill({"user_id": user_id})
-        self.client.post(url, data=form.values, follow_redirects=True).raise_for_status()
+        origin = {"Origin": self.clerk}
+        self.client.post(url, data=form.values, headers=origin, follow_redirects=True).raise_for_status()
 
     def json(self, path: str) -> Any:
         """Return an API response. Open a small page first to renew the token."""
@@ -186,7 +186,7 @@ class Browser:
         """
         url = urljoin(f"{self.app}{path}", form.action)
         files = {image[0]: (f"{image[0]}.webp", image[1], "image/webp")} if image else None
-        response = self.client.post(url, data=form.values, files=files)
+        response = self.client.post(url, data=form.values, files=files, headers={"Origin": self.app})
         if response.status_code not in (302, 303) or "draft=" in response.headers["Location"]:
             raise FormRejected(f"{url} returned {response.status_code}: {_errors(response.text)}")
 

@@ -61,15 +61,22 @@ def read_progress(data_dir: Path) -> Progress:
 
 @dataclass
 class Demo:
-    """One run over all demo users."""
+    """One run over all demo users.
 
-    port: int
+    Attributes:
+        app, clerk: the origins of the application and of the stand-in for Clerk.
+        clerk_port: the port of the stand-in on this machine.
+    """
+
+    app: str
+    clerk: str
+    clerk_port: int
     progress: Progress
     ids: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> None:
         """Fill in the profiles, one user after the other."""
-        _, body = call_stand_in(self.port + 1, "GET", "/local/users")
+        _, body = call_stand_in(self.clerk_port, "GET", "/local/users")
         self.ids = {user["username"]: user["id"] for user in json.loads(body)}
         # Some demo users may have been deleted at the stand-in.
         existing = [user for user in DEMO_USERS if user.username in self.ids and user.username != ADMIN]
@@ -82,7 +89,7 @@ class Demo:
                 self.progress.add(f"done {user.username}")
 
     def browser(self, username: str) -> Browser:
-        browser = Browser(self.port)
+        browser = Browser(self.app, self.clerk)
         browser.sign_in(self.ids[username])
         return browser
 
@@ -178,7 +185,8 @@ def main() -> int:
     os.nice(5)  # give priority to the servers, which have just started
     started = time.monotonic()
     try:
-        Demo(int(os.environ["PORT"]), read_progress(Path(os.environ["DATA_DIR"]))).run()
+        app, clerk = os.environ["LOCALCLERK_APP_URL"], os.environ["CLERK_FRONTEND_API_URL"]
+        Demo(app, clerk, int(os.environ["LOCALCLERK_PORT"]), read_progress(Path(os.environ["DATA_DIR"]))).run()
     except (FormRejected, httpx.HTTPError, OSError) as error:
         log.error("Filling in demo profiles failed: %s", error)
         return 1

@@ -9,10 +9,13 @@ import hmac
 import http.client
 import logging
 import random
+import socket
+import ssl
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import override
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -32,6 +35,16 @@ SHUFFLE_GAP_MS = 50
 _wake_up = threading.Event()
 _stopping = threading.Event()
 _in_progress: set[str] = set()
+
+
+class _LocalHTTPSConnection(http.client.HTTPSConnection):
+    """A TLS connection that connects to this machine for *.localhost, which some systems do not resolve."""
+
+    @override
+    def connect(self) -> None:
+        host = "127.0.0.1" if self.host.endswith(".localhost") else self.host
+        plain = socket.create_connection((host, self.port), self.timeout)
+        self.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
 
 
 def start() -> threading.Thread:
@@ -174,7 +187,7 @@ def _send(message_id: str, body: bytes, at: datetime) -> tuple[int, str]:
         "svix-timestamp": str(timestamp_s),
         "svix-signature": sign(message_id, timestamp_s, body),
     }
-    connect = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    connect = _LocalHTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     http_connection = connect(url.hostname or "127.0.0.1", url.port, timeout=TIMEOUT_S)
     try:
         http_connection.request("POST", url.path or "/", body, headers)

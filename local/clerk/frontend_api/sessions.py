@@ -26,8 +26,17 @@ def get_client(request: HttpRequest) -> Client | None:
 
 
 def set_client_cookie(response: HttpResponse, client: Client) -> None:
-    """Set the cookie that identifies the browser. Pages of the app cannot read it."""
+    """Set the cookie that identifies the browser. Pages of the app cannot read it.
+
+    A production instance also sets the time of the last change on the domain that it shares with the app. From it, the app
+    notices a sign-in on Clerk's own pages.
+    """
     response.set_cookie(CLIENT_COOKIE, client.pk, max_age=YEAR_S, httponly=True, samesite="Lax")
+    if settings.IS_DEVELOPMENT:
+        return
+    for name in ("__client_uat", f"__client_uat_{settings.COOKIE_SUFFIX}"):
+        domain, changed_s = settings.COOKIE_DOMAIN, str(client.changed_s)
+        response.set_cookie(name, changed_s, max_age=YEAR_S, domain=domain, samesite="Lax")
 
 
 @transaction.atomic

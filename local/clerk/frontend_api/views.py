@@ -60,11 +60,15 @@ def handshake(request: HttpRequest) -> HttpResponse:
     if party not in settings.ORIGINS:
         return error_response(400, "redirect_url_invalid", "redirect_url is not a page of this instance's app.")
     client = sessions.get_client(request) or Client.objects.create()
-    token = tokens.handshake_token(sessions.cookies_for(client, party))
+    lines = sessions.cookies_for(client, party)
     if settings.IS_DEVELOPMENT:
+        token = tokens.handshake_token(lines)
         url = with_parameter(request.GET["redirect_url"], HANDSHAKE, token)
         response = HttpResponseRedirect(url, preserve_request=True)
     else:
+        # The app deletes the token's cookie, so that it is used once.
+        deletion = f"{HANDSHAKE}=; Path=/; Domain={settings.COOKIE_DOMAIN}; Max-Age=0"
+        token = tokens.handshake_token([deletion, *lines])
         response = HttpResponseRedirect(request.GET["redirect_url"], preserve_request=True)
         response.set_cookie(HANDSHAKE, token, max_age=60, domain=settings.COOKIE_DOMAIN, samesite="Lax")
     sessions.set_client_cookie(response, client)

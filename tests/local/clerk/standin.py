@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -19,6 +20,8 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from svix.webhooks import Webhook
+
+from tests.cluster.edge import CERTIFICATE, write_certificate
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgc3RhbmQtaW4="
 INSTANCE_ID = "ins_2testtesttesttesttesttestte"
@@ -84,6 +87,14 @@ class Endpoint:
         self.deliveries.append(Delivery(at, headers, json.loads(body)))
         time.sleep(self.pause_s)
         return self.status
+
+    def use_tls(self, folder: Path) -> ssl.SSLContext:
+        """Serve TLS from now on, with a new certificate in `folder` for the host names of `make cluster`."""
+        write_certificate(folder)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / CERTIFICATE, folder / "privkey.pem")
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        return context
 
     def close(self) -> None:
         self.server.shutdown()

@@ -6,10 +6,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
+from tests.cluster.edge import CERTIFICATE, HOST
 from tests.local.clerk.standin import ROOT, Endpoint, StandIn
+
+FORM = "application/x-www-form-urlencoded"
 
 
 class TestProcess:
@@ -37,6 +41,25 @@ class TestProcess:
         with StandIn(tmp_path, "http://127.0.0.1:9/") as stand_in, ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: stand_in.request("GET", "/.well-known/jwks.json")[2], range(8)))
         assert len({json.loads(text)["keys"][0]["n"] for text in answers}) == 1
+
+    def test_form_is_accepted_behind_a_proxy_with_tls(self, tmp_path: Path) -> None:
+        origin = "https://clerk.bw.localhost"
+        proxied = {"Host": "clerk.bw.localhost", "X-Forwarded-Proto": "https", "Origin": origin}
+        with StandIn(tmp_path, "http://127.0.0.1:9/", CLERK_FRONTEND_API_URL=origin) as stand_in:
+            _, headers, page = stand_in.request("GET", "/users/new", headers=proxied)
+            token = page.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+            sent = {"Cookie": headers["Set-Cookie"].partition(";")[0], "Content-Type": FORM}
+            body = urlencode({"csrfmiddlewaretoken": token, "first_name": "Olive"})
+            assert stand_in.request("POST", "/users/new", body, proxied | sent)[0] == 302
+
+    def test_webhooks_are_posted_with_tls_to_local_host_names(self, tmp_path: Path) -> None:
+        """Some systems do not resolve *.localhost."""
+        endpoint = Endpoint()
+        endpoint.use_tls(tmp_path)
+        url = f"https://{HOST}:{endpoint.server.server_port}/"
+        with StandIn(tmp_path, url, SSL_CERT_FILE=str(tmp_path / CERTIFICATE)) as stand_in:
+            stand_in.wait_for_state(stand_in.create(first_name="Olive"), "delivered")
+        endpoint.close()
 
     def test_unreachable_endpoint_is_logged_as_error(self, tmp_path: Path) -> None:
         with StandIn(tmp_path, "http://127.0.0.1:1/nothing", LOCALCLERK_TIME_SCALE="0") as stand_in:

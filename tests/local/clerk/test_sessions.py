@@ -175,6 +175,18 @@ class TestProductionInstance:
             assert cookies["__clerk_handshake"]["domain"] == "bw.localhost"
             lines = verify(stand_in, cookies["__clerk_handshake"].value)["handshake"]
             assert not any("__clerk_db_jwt" in line for line in lines)
+            assert lines[0] == "__clerk_handshake=; Path=/; Domain=bw.localhost; Max-Age=0"
+
+    def test_sign_in_sets_the_time_of_the_last_change_on_the_shared_domain(
+        self, tmp_path: Path, endpoint: Endpoint
+    ) -> None:
+        with StandIn(tmp_path, endpoint.url, CLERK_PUBLISHABLE_KEY="pk_live_Y2xlcmsuYncubG9jYWxob3N0JA") as stand_in:
+            visitor, user = Visitor(stand_in), stand_in.create(first_name="Olive")
+            visitor.sign_in(user)
+            found = [morsel for name, morsel in visitor.cookies.items() if name.startswith("__client_uat")]
+            assert {morsel["domain"] for morsel in found} == {"bw.localhost"}
+            assert len(found) == 2
+            assert all(int(morsel.value) > 0 for morsel in found)
 
 
 class TestKey:

@@ -19,10 +19,12 @@ from local.demo.users import DEMO_USERS, FOLDER, DemoUser, read_image
 from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.forms.sections import ClientForm, ProjectForm
 from profiles.models import Badge, BuilderProfile, Project
+from tests.cluster.edge import CERTIFICATE, HOST
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
 from tests.helpers.tokens import mint
+from tests.local.clerk.standin import Endpoint
 
-PORT = 9999
+APP, CLERK, CLERK_PORT = "http://bw.localhost:9999", "http://clerk.bw.localhost:10000", 10_000
 BUILDERS = [demo_user for demo_user in DEMO_USERS if "BUILDER" in demo_user.roles]
 SECTIONS = [
     pytest.param(demo_user, key, id=f"{demo_user.username} {key}")
@@ -159,11 +161,35 @@ class TestForm:
         assert not form.is_blank({"currency", "bio"})
 
 
+class TestBrowser:
+    def test_requests_with_tls_name_the_host(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        endpoint, names = Endpoint(), list[str]()
+        endpoint.use_tls(tmp_path).sni_callback = lambda _, name, context: names.append(name)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / CERTIFICATE))
+        app = f"https://{HOST}:{endpoint.server.server_port}"
+        assert Browser(app, CLERK).client.post(app).status_code == 400
+        endpoint.close()
+        assert names == [HOST]
+
+    def test_posted_forms_name_their_origin(self) -> None:
+        """Django requires it with TLS."""
+        browser, origins = Browser(APP, CLERK), list[str]()
+
+        def receive(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            origins.append(environ["HTTP_ORIGIN"])
+            start_response("303 See Other", [("Location", "/")])
+            return []
+
+        browser.client = httpx.Client(transport=httpx.WSGITransport(receive))
+        browser.post("/account/client/", Form(""))
+        assert origins == [APP]
+
+
 class InProcess(Browser):
     """A browser that calls the application in this process, with a token instead of the stand-in's cookies."""
 
     def __init__(self, user: User) -> None:
-        super().__init__(PORT)
+        super().__init__(APP, CLERK)
         headers = {**PAGE, "Authorization": f"Bearer {mint(str(user.clerk_id))}"}
         self.client = httpx.Client(transport=httpx.WSGITransport(application), headers=headers)
 
@@ -186,7 +212,7 @@ class TestFillingIn:
         )
         monkeypatch.setattr(fill_profiles, "call_stand_in", lambda *_: (200, answer))
         monkeypatch.setattr(fill_profiles.Demo, "browser", lambda _, username: InProcess(users[username]))
-        return lambda: fill_profiles.Demo(PORT, fill_profiles.read_progress(tmp_path)).run()
+        return lambda: fill_profiles.Demo(APP, CLERK, CLERK_PORT, fill_profiles.read_progress(tmp_path)).run()
 
     def test_users_fill_in_their_profiles(self, run: Any, zofia: BuilderProfile, tmp_path: Path) -> None:
         run()
