@@ -131,8 +131,8 @@ class Proofs:
 
     @contextmanager
     def under_load(self, seconds: float, name: str, *, may_retry: bool = False) -> Iterator[None]:
-        """Deliver events and read pages during the block, and check the answers."""
-        new = self.new_messages(int(RATE * seconds))
+        """Deliver random histories in random order and read pages during the block, and check the answers."""
+        new = self.new_messages(int(RATE * seconds), is_shuffled=True)
         visitors, sender = Visitors(self.cluster.edge, PATHS), self.start_sender(new)
         with visitors.reading():
             yield
@@ -146,10 +146,18 @@ class Proofs:
         if not may_retry:
             self.check(f"{name}: no delivery fails", [answer for answer in sender.answers if answer != "200"])
 
-    def new_messages(self, number: int) -> list[Message]:
+    def new_messages(self, number: int, *, is_shuffled: bool = False) -> list[Message]:
+        """Return messages about random histories, which `verify_all` compares with the model.
+
+        Args:
+            is_shuffled: return them in random order, and deliver some of them twice. Otherwise, most are in order.
+        """
         new = messages(number, self._random)
-        for message in new:
-            message.copies = 1
+        if is_shuffled:
+            self._random.shuffle(new)
+        else:
+            for message in new:
+                message.copies = 1
         self.sent += new
         return new
 
