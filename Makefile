@@ -98,7 +98,7 @@ monitoring: ## Test the files in docs/monitoring and OpenTelemetry; needs promto
 	@cd tests/monitoring && npm ci --no-audit --no-fund --silent && node check_grafana.mjs
 	$(IN_VENV) -m pytest -q tests/monitoring/prometheus.py tests/monitoring/traces.py
 
-cluster: ## Run a site on several hosts (nginx, PgBouncer, replica, object store); ARGS=--test proves that it loses nothing, with Chromium
+cluster: ## Run a site on several hosts (nginx, PgBouncer, replica, object store); ARGS=--test proves that it loses nothing, ARGS=--journeys runs user journeys
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m tests.cluster $(ARGS)
 

@@ -19,8 +19,11 @@ from tests.helpers.servers.site import Site, prepared_data, running_site
 #: Lifetime of a session token in seconds. Long enough to fill in a form, but short enough to wait until it expires.
 TOKEN_LIFETIME_S = 20
 HEIGHTS = {360: 740, 768: 1024, 1280: 800}
-#: Chromium logs these responses as errors, although they are expected: rejections, conflicts and missing pages.
-_EXPECTED_ERRORS = re.compile(r"the server responded with a status of (401|403|404|409|422)")
+#: Chromium logs these responses as errors, although they are expected: rejections, conflicts and missing pages. htmx logs
+#: requests that a later one replaces, such as a search while the visitor types. A lost connection also logs htmx:sendError.
+_EXPECTED_ERRORS = re.compile(
+    r"the server responded with a status of (401|403|404|409|422)|htmx:(afterRequest|sendAbort)"
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ class Scenario:
 
     def open_tab(self, user_id: str = "", to: str = "/account/") -> Page:
         """Return a page in a new browser context: signed in and at the path `to`, or anonymous and blank."""
-        context = self.chromium.new_context(**self.device.context_options)
+        # The certificate of `make cluster` is self-signed.
+        context = self.chromium.new_context(**self.device.context_options, ignore_https_errors=True)
         context.set_default_timeout(TIMEOUT_MS)
         context.on("console", lambda message: self._collect(message.text) if message.type == "error" else None)
         context.on("weberror", lambda error: self.console_errors.append(str(error.error)))

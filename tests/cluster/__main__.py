@@ -3,6 +3,7 @@
 make cluster                      # run it, and print the URL
 make cluster ARGS=--test          # prove that it loses nothing, in about three minutes; needs Chromium
 make cluster ARGS=--short         # without the restore and the upgrade
+make cluster ARGS=--journeys      # run the browser journeys against it, with the stand-in for Clerk; needs Chromium
 """
 
 import argparse
@@ -25,7 +26,12 @@ def main() -> int:
     os.environ |= {"DATABASE_URL": "postgresql://nobody@/nothing?host=/nowhere", "DATABASE_POOLER": ""}
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     django.setup()
-    exit_code = test(folder, is_short=arguments.short) if arguments.test or arguments.short else run(folder, port)
+    if arguments.journeys:
+        exit_code = journeys(folder)
+    elif arguments.test or arguments.short:
+        exit_code = test(folder, is_short=arguments.short)
+    else:
+        exit_code = run(folder, port)
     if exit_code:
         print(f"Logs: {folder}")
     else:
@@ -37,6 +43,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make cluster", description="Run or test a site on several hosts.")
     parser.add_argument("--test", action="store_true", help="run all proofs")
     parser.add_argument("--short", action="store_true", help="run the proofs without the restore and the upgrade")
+    parser.add_argument("--journeys", action="store_true", help="run the browser journeys through the TLS edge")
     return parser.parse_args()
 
 
@@ -62,6 +69,12 @@ def test(folder: Path, *, is_short: bool) -> int:
     from tests.cluster.proofs import run_proofs
 
     return run_proofs(folder, is_short=is_short)
+
+
+def journeys(folder: Path) -> int:
+    from tests.cluster.journeys import run_journeys
+
+    return run_journeys(folder)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from config.environment import BASE_DIR
 from local.stack import server_user
 from local.stack.postgres import EmbeddedPostgres
 from local.stack.steps import get_status
+from tests.cluster import stand_in
 from tests.cluster.edge import HOST, Edge, write_certificate, write_configuration
 from tests.faults.stack import NEVER, SUPERVISE_EVERY_S, WEB, WORKER, Database, Service
 from tests.helpers import tokens
@@ -44,13 +45,15 @@ class Cluster:
 
     Attributes:
         address: the primary's address. Promotion moves it to the replica.
+        clerk_port: the port of the stand-in for Clerk, or 0 if the cluster has none.
         mails: the messages that the mail server has received.
         replication: the connection between the replica and the primary.
     """
 
-    def __init__(self, stack: ExitStack, folder: Path, https_port: int = 0) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, https_port: int = 0, *, has_clerk: bool = False) -> None:
         self.folder, self.stack = folder, stack
         self.https_port, self.http_port = https_port or free_port(), free_port()
+        self.clerk_port = free_port() if has_clerk else 0
         self.archive = _archive(folder)
         self.primary = self._start_primary()
         self.address = stack.enter_context(TcpProxy([socket_of(self.primary)]))
@@ -58,6 +61,8 @@ class Cluster:
         self.store_url = stack.enter_context(object_store.object_store())
         object_store.bucket(self.store_url).create()
         self.environ = self._environment() | object_store.settings_of(self.store_url)
+        if has_clerk:
+            self.environ |= stand_in.site_settings(self.clerk_port, folder)
         self.manage("migrate", "--verbosity=0")
         self.manage("collectstatic", "--noinput", "--verbosity=0")
         self.replication, self.replica = self.add_replica(self.primary, folder / "replica")
@@ -148,15 +153,15 @@ class Cluster:
         return primary
 
     def _start_services(self) -> None:
+        write_certificate(self.folder)
         self.pooler_port = free_port()
         self.pooler = Service("pooler", [pgbouncer.binary(), self._write_pooler()], self.folder / "pooler.txt")
         self.web = [self._web_host(number, port) for number, port in enumerate(self.web_ports, 1)]
         self.workers = [self._worker(number) for number in range(1, WORKERS + 1)]
-        write_certificate(self.folder)
-        path = write_configuration(self.folder, self.http_port, self.https_port, self.web_ports)
+        path = write_configuration(self.folder, self.http_port, self.https_port, self.web_ports, self.clerk_port)
         command: list[str | Path] = [_nginx(), "-e", self.folder / "nginx-error.txt", "-p", self.folder, "-c", path]
         self.nginx = Service("nginx", command, self.folder / "nginx.txt")
-        self.services = [self.pooler, *self.web, *self.workers, self.nginx]
+        self.services = [self.pooler, *self.web, *self.workers, self.nginx, *self._stand_in()]
         for service in self.services:
             self.stack.callback(service.stop)
 
@@ -167,6 +172,13 @@ class Cluster:
     def _worker(self, number: int) -> Service:
         log = self.folder / f"worker-{number}.txt"
         return Service(f"worker {number}", WORKER, log, **self.environ | self.direct())
+
+    def _stand_in(self) -> list[Service]:
+        """Start the stand-in for Clerk, if the cluster has one."""
+        if not self.clerk_port:
+            return []
+        environ = self.environ | stand_in.stand_in_settings(self.https_port, self.clerk_port, self.folder)
+        return [Service("stand-in", [sys.executable, "-m", "local.clerk"], self.folder / "clerk.txt", **environ)]
 
     def _write_pooler(self) -> Path:
         path = self.folder / "pgbouncer.ini"
@@ -207,9 +219,15 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(folder: Path, https_port: int = 0) -> Iterator[Cluster]:
+def running_cluster(folder: Path, https_port: int = 0, *, has_clerk: bool = False) -> Iterator[Cluster]:
+    """Run a cluster until the block ends.
+
+    Args:
+        https_port: the port of the TLS edge, by default a free one.
+        has_clerk: whether users sign in at the stand-in for Clerk, which is then part of the cluster.
+    """
     with ExitStack() as stack:
-        yield Cluster(stack, folder, https_port)
+        yield Cluster(stack, folder, https_port, has_clerk=has_clerk)
 
 
 def socket_of(database: Database) -> Path:

@@ -19,20 +19,30 @@ from config.environment import BASE_DIR
 from local.demo.fill_profiles import read_progress
 from tests.helpers.servers.processes import free_port, wait_until
 
+#: An environment variable with a running site in JSON, which journeys use instead of starting one.
+RUNNING_SITE = "RUNNING_SITE"
+
 
 @dataclass(frozen=True)
 class Site:
-    """URLs of the product and of the stand-in for Clerk, and their data folder."""
+    """A running product.
+
+    Attributes:
+        app, clerk: the origins of the product and of the stand-in for Clerk.
+        port, clerk_port: their ports on 127.0.0.1, without TLS.
+        data: the data folder, which contains the sent emails in `mail`.
+    """
 
     app: str
     clerk: str
     port: int
+    clerk_port: int
     data: Path
 
     def clerk_api(self, method: str, path: str, data: dict[str, Any] | None = None) -> Any:
         """Call the stand-in's JSON API."""
         body = json.dumps(data or {}).encode()
-        url = f"http://127.0.0.1:{self.port + 1}{path}"
+        url = f"http://127.0.0.1:{self.clerk_port}{path}"
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
         with urllib.request.urlopen(request, timeout=10) as response:
             return json.load(response)
@@ -78,7 +88,8 @@ def running_site(folder: Path, data: Path | None = None, **environ_changes: str)
         ready = lambda: running.poll() is not None or "Ready in" in log.read_text()  # noqa: E731
         wait_until(ready, f"the site did not become ready, see {log}", 90)
         assert running.poll() is None, log.read_text()
-        yield Site(f"http://bw.localhost:{port}", f"http://clerk.bw.localhost:{port + 1}", port, folder / "data")
+        app, clerk = f"http://bw.localhost:{port}", f"http://clerk.bw.localhost:{port + 1}"
+        yield Site(app, clerk, port, port + 1, folder / "data")
     finally:
         running.terminate()
         running.wait(30)
