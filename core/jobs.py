@@ -33,10 +33,10 @@ class Description:
     person: Person | None
 
 
-#: The priority of short periodic jobs that keep the site working. They run before all other jobs.
+#: The priority of short jobs that keep the site working or that a person waits for. They run before all other jobs.
 URGENT = 10
-#: The priority of jobs that can be queued by the thousand or run for minutes, such as emails. They do not delay the retries of
-#: events, which have the default priority 0.
+#: The priority of jobs that can be queued by the thousand, such as emails. They do not delay the retries of events, which have the
+#: default priority 0.
 BULK = -10
 #: Descriptions by job name.
 descriptions: dict[str, Description] = {}

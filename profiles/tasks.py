@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app
 
 from core.english import counted
-from core.jobs import URGENT, describe
+from core.jobs import describe
 from profiles import section_history
 from profiles.contact import emails  # noqa: F401  # registers the job for emails
 from profiles.directory import indexing, vocabulary
@@ -22,7 +22,7 @@ MAX_PROFILES_PER_RUN = 5000
 
 
 @app.periodic(cron="*/5 * * * *")
-@app.task(queue="upkeep", queueing_lock="index_due_profiles", priority=URGENT)
+@app.task(queue="upkeep", queueing_lock="index_due_profiles")
 @describe(
     _("Update the directory"),
     _("Updates the search and ranking of builders whose availability or activity has become older."),

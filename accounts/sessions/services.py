@@ -23,7 +23,7 @@ from accounts.sync.apply import apply_user
 from audit.log import SYSTEM
 from core.db.loading import load, loaded_fields
 from core.db.statements import hot_cursor, insert_new
-from core.jobs import BULK, Person, describe
+from core.jobs import BULK, URGENT, Person, describe
 
 #: Tokens are valid for one minute. The additional time covers sessions that ended here while Clerk was unreachable.
 RETENTION = timedelta(days=30)
@@ -56,7 +56,7 @@ def load_user(claims: SessionClaims) -> User | AnonymousUser:
     row = _load(claims)
     if row is None:
         with transaction.atomic():
-            create_provisional([claims.clerk_id])
+            create_provisional([claims.clerk_id], priority=URGENT)  # the person is waiting
         row = _load(claims)
     user, has_ended = row or (AnonymousUser(), True)
     return user if user.is_active and not has_ended else AnonymousUser()
@@ -82,18 +82,21 @@ def _select() -> str:
     return f'SELECT {columns}, {ended_expression} FROM "{users}" WHERE "clerk_id" = %s'  # noqa: S608
 
 
-def create_provisional(clerk_ids: Iterable[str]) -> None:
+def create_provisional(clerk_ids: Iterable[str], *, priority: int = BULK) -> None:
     """Create provisional users without roles and profiles, and queue fetching their data from Clerk.
 
     Must run in a transaction. Existing users are not changed.
+
+    Args:
+        priority: of the queued jobs, see core.jobs.
     """
     users = [User(clerk_id=clerk_id, password=UNUSABLE_PASSWORD_PREFIX) for clerk_id in sorted(set(clerk_ids))]
     for user in insert_new(users, key="clerk_id"):
         if settings.CLERK_SECRET_KEY:
-            fetch_user.defer(clerk_id=str(user.clerk_id))
+            fetch_user.configure(priority=priority).defer(clerk_id=str(user.clerk_id))
 
 
-@queue.task(retry=CLERK_RETRY, priority=BULK)
+@queue.task(retry=CLERK_RETRY)
 @describe(
     _("Fetch a new user"),
     _(

@@ -19,7 +19,7 @@ def run_due_checks(timestamp: int) -> None:
     runner.run_due()
 
 
-@app.task(queue="upkeep", queueing_lock="run_all_checks", priority=URGENT)
+@app.task(queue="upkeep", queueing_lock="run_all_checks")
 @describe(_("Run all diagnostics"), _("Runs all checks of the page Diagnostics at an operator's request."))
 def run_all_checks() -> None:
     runner.run()

@@ -24,7 +24,7 @@ from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
 from core.db.outages import is_outage
-from core.jobs import BULK, describe
+from core.jobs import describe
 from webhooks.inbox.retry_policy import JOB_RETRY
 from webhooks.models import Attempt, Replay, ReplayBatch, ReplayFinding, WebhookEvent
 from webhooks.replay import event_actions
@@ -298,7 +298,7 @@ def _defer(replay: Replay) -> None:
     run_replay.configure(lock=f"replay {replay.pk}").defer(replay_id=replay.pk)
 
 
-@queue.task(retry=JOB_RETRY, priority=BULK)
+@queue.task(retry=JOB_RETRY)
 @describe(
     _("Run a replay"),
     _("Replays the events that an admin selected. A failed job stops the replay, which can be resumed on its page."),

@@ -17,6 +17,7 @@ from accounts.clerk.samples import SampleUser
 from accounts.models import EndedSession, User
 from accounts.sessions import services as sessions
 from audit.models import AuditLog
+from core.jobs import URGENT
 from profiles.models import BuilderProfile
 from tests.helpers.clerk import API_KEY, FakeClerk
 from tests.helpers.tokens import mint
@@ -165,6 +166,7 @@ def test_unknown_user_is_fetched_from_clerk(fake: FakeClerk) -> None:
     assert user_of(mint(new.clerk_id)).is_authenticated
     job = ProcrastinateJob.objects.get()
     assert (job.task_name, job.args) == ("accounts.sessions.services.fetch_user", {"clerk_id": new.clerk_id})
+    assert job.priority == URGENT
 
     fake.respond_with(httpx.Response(200, json=new.data()))
     sessions.fetch_user(**job.args)
