@@ -2,11 +2,24 @@
 
 from django import template
 from django.forms import BoundField, CheckboxInput
+from django.utils.html import format_html
+from django.utils.translation import gettext
 
 register = template.Library()
 
 
 @register.filter
+def with_optional_mark(field: BoundField) -> BoundField:
+    """Begin the help text of an optional field with "Optional.", and return the field.
+
+    Django connects the help text with the input, so that screen readers read the mark.
+    """
+    mark = gettext("Optional.")
+    if is_marked_optional(field) and not field.help_text.startswith(mark):
+        field.help_text = format_html("{} {}", mark, field.help_text) if field.help_text else mark
+    return field
+
+
 def is_marked_optional(field: BoundField) -> bool:
     """Return whether to mark a field as optional, because other fields of its form must be filled in.
 

@@ -35,5 +35,8 @@ def test_fields_that_other_values_require_are_not_marked() -> None:
 def test_mark_comes_before_the_help_text() -> None:
     form = new_project_form()
     assert ">Optional. Separate with commas.</p>" in render_to_string("_field.html", {"field": form["technologies"]})
-    assert ">Optional. </p>" in render_to_string("_field.html", {"field": form["url"]})
+    url = render_to_string("_field.html", {"field": form["url"]})
+    assert 'id="id_project_new_url_helptext">Optional.</p>' in url
+    assert 'aria-describedby="id_project_new_url_helptext ' in url
+    assert render_to_string("_field.html", {"field": form["url"]}).count("Optional.") == 1
     assert "Optional." not in render_to_string("_field.html", {"field": form["title"]})
