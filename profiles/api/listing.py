@@ -3,8 +3,9 @@
 Scores can change between requests. Sorting by id guarantees that a client that reads every page gets each builder once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from core.db.cursors import MAX_ID, parse_id
 from profiles.api.errors import ApiError
 from profiles.api.schemas import NUMBER
 from profiles.directory.facets import FACETS, MAX_SKILL_LENGTH, Facet
+from profiles.directory.indexing import RATE_STEPS
 from profiles.directory.query import MAX_FILTER_VALUES, MAX_TEXT_LENGTH, DirectoryQuery
 from profiles.directory.search import Page
 
@@ -83,10 +85,18 @@ def _filter(facet: Facet) -> dict[str, Any]:
     summary = (
         "Only builders with all of these values." if facet.match_all else "Only builders with one of these values."
     )
-    ranges = ", ".join(f"{value}: {label}" for value, label in facet.labels.items() if str(value).isdecimal())
+    labels: Mapping[str, object] = _rate_ranges() if facet.key == "rate" else facet.labels
+    ranges = ", ".join(f"{value}: {label}" for value, label in labels.items() if str(value).isdecimal())
     schema = {"type": "array", "items": {"type": "string", **limits}, "maxItems": MAX_FILTER_VALUES}
     expected = "" if facet.labels else EXPECTED[facet.key]
     return _parameter(facet.key, schema, " ".join(filter(None, (summary, ranges, expected))))
+
+
+def _rate_ranges() -> dict[str, str]:
+    """Return the hourly rates of each value. Pages show them in the visitor's currency."""
+    steps = [f"${step}" for step in RATE_STEPS]
+    ranges = [f"under {steps[0]}", *(f"{low} to {high}" for low, high in pairwise(steps)), f"{steps[-1]} or more"]
+    return {str(band): text for band, text in enumerate(ranges)}
 
 
 PARAMETERS = [

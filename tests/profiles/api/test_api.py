@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from audit.log import Actor
+from profiles.api.listing import PARAMETERS
 from profiles.api.openapi import DOCUMENT
 from profiles.api.patching import BUILDER_FORMS
 from profiles.directory import vocabulary
@@ -297,3 +298,10 @@ class TestPage:
         profile = BuilderProfileFactory.create()
         headers = {"authorization": f"Bearer {mint(str(profile.user.clerk_id))}"}
         assert "can see this page" not in Client().get(profile.get_absolute_url(), headers=headers).content.decode()
+
+
+def test_description_of_the_rate_filter_contains_amounts() -> None:
+    """Pages show amounts in the visitor's currency, so the labels of the filter do not contain them."""
+    [rate] = [parameter for parameter in PARAMETERS if parameter["name"] == "rate"]
+    assert "0: under $40, 1: $40 to $80" in rate["description"]
+    assert "4: $200 or more" in rate["description"]
