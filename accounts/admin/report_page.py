@@ -104,7 +104,7 @@ def _tiles(run: Reconciliation) -> list[Tile]:
     tiles = [
         Tile(_("Compared"), _number(run.compared), total),
         Tile(_("Match rate"), rate, _("before the run")),
-        Tile(_("Differed"), _number(run.differed), ", ".join(differed), users_url),
+        Tile(_("Differed"), _number(_differed(run)), ", ".join(differed), users_url),
     ]
     if run.dry_run:
         return [*tiles, Tile(_("Corrected"), "–", _("A dry run changes nothing."))]
@@ -117,6 +117,11 @@ def _tiles(run: Reconciliation) -> list[Tile]:
     }
     url = "#approval" if run.skipped_deletions == run.still_differ else "#open"
     return [*tiles, Tile(_("Still differ"), _number(run.still_differ), note, url, is_problem=True)]
+
+
+def _differed(run: Reconciliation) -> int:
+    """Return the number of differences. Comparisons of organizations count skipped deletions as not repaired."""
+    return run.differed + (run.unrepaired if _is_about_organizations(run) else 0)
 
 
 def _number(number: int) -> str:
@@ -174,7 +179,7 @@ def _summary(run: Reconciliation) -> str:
 def _organization_summary(run: Reconciliation) -> str:
     # Older reports do not contain the kinds of objects.
     objects = ", ".join(f"{label} ({_number(number)})" for label, number in _objects(run)) or _("organizations")
-    count = run.differed + run.unrepaired
+    count = _differed(run)
     message = ngettext(
         "%(count)d difference in %(objects)s: %(kinds)s.", "%(count)d differences in %(objects)s: %(kinds)s.", count
     )

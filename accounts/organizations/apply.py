@@ -249,9 +249,10 @@ def _update_invitation(batch: _Batch, payload: ClerkOrganizationInvitation, acto
     row.user_clerk_id = row.user_clerk_id or payload.clerk_id or ""
     row.expires_at = (row.expires_at or payload.expires_at) if is_stale else (payload.expires_at or row.expires_at)
     if is_stale:
-        if (row.user_clerk_id, row.expires_at) != before:
-            batch.mark(row, actor)
-        return Outcome.STALE
+        if (row.user_clerk_id, row.expires_at) == before:
+            return Outcome.STALE
+        batch.mark(row, actor)
+        return Outcome.APPLIED
     row.email, row.role, row.state = payload.email, payload.role, state_of(payload)
     row.clerk_updated_at, row.clerk_version = payload.updated_at, payload.version
     batch.mark(row, actor)

@@ -72,6 +72,7 @@ def _compare_all(run: Reconciliation) -> None:
     started_at = run.started_at
     organization_ids = _read(run, organization_api.list_organizations, _compare_organizations)
     membership_ids = _read(run, organization_api.list_memberships, _compare_memberships)
+    _read(run, organization_api.list_invitations, _compare_invitations)
     organizations = Organization.objects.live().filter(created_at__lt=started_at)
     missing = set(organizations.values_list("clerk_id", flat=True)) - organization_ids
     if _are_few(run, sorted(missing), len(organization_ids)):
@@ -80,7 +81,6 @@ def _compare_all(run: Reconciliation) -> None:
     unlisted = memberships.exclude(clerk_id__in=membership_ids).select_related("organization")
     if _are_few(run, [row.clerk_id for row in unlisted], len(membership_ids)):
         _repair(run, _confirmed_memberships(unlisted), DifferenceKind.DELETED)
-    _read(run, organization_api.list_invitations, _compare_invitations)
 
 
 def _read[Item: ClerkOrganization | ClerkMembership | ClerkOrganizationInvitation](
@@ -140,7 +140,8 @@ def _compare_invitations(run: Reconciliation, listed: Sequence[ClerkOrganization
 def _invitation_differs(payload: ClerkOrganizationInvitation, row: OrganizationInvitation) -> bool:
     """Return whether applying the payload would change the row. Finished and erased invitations stay as they are."""
     state = state_of(payload)
-    if row.erased_at or (row.state != state.PENDING and state == state.PENDING):
+    pending = OrganizationInvitation.State.PENDING
+    if row.erased_at or (row.state != pending and state == pending):
         return False
     expires_at, user_id = payload.expires_at or row.expires_at, row.user_clerk_id or payload.clerk_id or ""
     known = (row.email, row.role, row.state, row.expires_at, row.user_clerk_id)

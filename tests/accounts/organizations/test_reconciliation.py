@@ -108,6 +108,7 @@ def test_unusually_many_deletions_are_skipped(clerk: StandIn) -> None:
     assert "11 differences in organizations (11): 11 were missing from Clerk’s list. 11 still differ." in summary_of(
         run
     )
+    assert [tile.figure for tile in report_page.build_context(run)["tiles"] if tile.label == "Differed"] == ["11"]
     assert "unusually large number" in run.examples[0]["reason"]
 
 
@@ -141,6 +142,19 @@ def test_missed_events_of_invitations_are_found(clerk: StandIn, olive: dict[str,
     assert run.fields == {"memberships": 1, "invitations": 2}
     assert states() == {"revoked@example.com": "revoked", "accepted@example.com": "accepted"}
     assert reconcile().differed == 0
+
+
+def test_older_event_that_adds_the_expiry_is_not_stale(clerk: StandIn, harbor: dict[str, Any]) -> None:
+    invite(clerk, harbor, "late@example.com")
+    reconcile()
+    row = OrganizationInvitation.objects.get()
+    sent_at = row.clerk_updated_at - timedelta(minutes=1)
+    organization = SampleOrganization(clerk_id=harbor["id"])
+    old = SampleInvitation(organization, "late@example.com", row.clerk_id, updated_at=sent_at)
+    for expected in ("processed", "stale"):
+        assert test_apply.receive(old.event("created") | {"instance_id": INSTANCE_ID}) == [expected]
+    row.refresh_from_db()
+    assert row.expires_at
 
 
 def test_comparison_keeps_what_clerks_list_does_not_contain(clerk: StandIn, harbor: dict[str, Any]) -> None:

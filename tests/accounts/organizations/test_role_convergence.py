@@ -62,7 +62,7 @@ def build_events(user_id: str, histories: list[tuple[list[str], bool, bool]]) ->
     seed=st.integers(0, 2**32),
 )
 @hypothesis_settings(
-    max_examples=40, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_roles_do_not_depend_on_order_delays_or_earlier_mappings(
     db: None,
