@@ -177,5 +177,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     def has_pending_roles(self) -> bool:
         return bool(self.roles_added or self.roles_removed)
 
+    @property
+    def is_builder(self) -> bool:
+        return self.has_role(self.Role.BUILDER)
+
     def has_role(self, role: Role) -> bool:
         return self.is_active and role in self.roles

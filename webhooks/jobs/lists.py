@@ -20,8 +20,8 @@ def database_time() -> datetime:
     """Return the current time of the database's clock, which sets the time of a retry."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT now()")
-        [now] = cursor.fetchone()
-    return now  # type: ignore[no-any-return]
+        now: datetime = cursor.fetchone()[0]
+    return now
 
 
 def with_state(jobs: QuerySet[Job]) -> QuerySet[Job]:
