@@ -148,6 +148,7 @@ def test_older_event_that_adds_the_expiry_is_not_stale(clerk: StandIn, harbor: d
     invite(clerk, harbor, "late@example.com")
     reconcile()
     row = OrganizationInvitation.objects.get()
+    assert row.clerk_updated_at
     sent_at = row.clerk_updated_at - timedelta(minutes=1)
     organization = SampleOrganization(clerk_id=harbor["id"])
     old = SampleInvitation(organization, "late@example.com", row.clerk_id, updated_at=sent_at)
