@@ -44,7 +44,7 @@ def names_on(text: str) -> list[str]:
 def counts(text: str) -> dict[str, str]:
     """Return the count for each filter value."""
     found = re.findall(
-        r'value="([^"]*)" (?:checked)?>\s*<span dir="auto">[^<]*</span>\s*(?:<span class="choice__count">([^<]*))?',
+        r'value="([^"]*)" (?:checked)?>\s*<span dir="auto">[^<]*(?:<small>[^<]*</small>)?</span>\s*(?:<span class="choice__count">([^<]*))?',
         text,
     )
     return dict(found)
