@@ -10,7 +10,6 @@ from core import quoted_names
 
 URLS = (
     "SITE_URL",
-    "CLERK_API_URL",
     "CLERK_FRONTEND_API_URL",
     "CLERK_ACCOUNT_PORTAL_URL",
     "SVIX_API_URL",
@@ -29,7 +28,8 @@ def keep() -> None:
     quoted_names.keep_names(
         str(database[name]) for database in databases for name in ("NAME", "USER") if database[name]
     )
-    quoted_names.keep_places(_hosts(), [str(settings.MEDIA_ROOT), str(settings.STATIC_ROOT)])
+    folders = [str(settings.MEDIA_ROOT), str(settings.STATIC_ROOT)]
+    quoted_names.keep_places(_hosts(), folders, apis=[urlsplit(settings.CLERK_API_URL).hostname or ""])
 
 
 def _hosts() -> Iterator[str]:

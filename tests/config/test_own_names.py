@@ -12,18 +12,27 @@ from core import quoted_names, redaction
     ("text", "expected"),
     (
         ("certificate is not valid for 'smtp.example.net'", None),
-        ('Could not connect to the endpoint URL: "https://s3.example.net/media/a.webp"', None),
+        ('Could not connect to the endpoint URL: "https://s3.example.net"', None),
+        (
+            'Could not connect to the endpoint URL: "https://s3.example.net/media/a.webp"',
+            "Could not connect to the endpoint URL: 'https://s3.example.net/…'",
+        ),
         ("Client error '404 Not Found' for url 'https://api.example.net/v1/users'", None),
+        (
+            "Client error '404 Not Found' for url 'https://profiles.example.net/builders/olive-owner/'",
+            "Client error '404 Not Found' for url 'https://profiles.example.net/…'",
+        ),
         ('could not connect to "db.example.net" as "app"', None),
         ("Permission denied: '/srv/media/a.webp'", "Permission denied: '/srv/media/…'"),
         ("certificate is not valid for 'mail.example.net'", "certificate is not valid for …"),
     ),
 )
 def test_names_from_settings_are_kept(monkeypatch: pytest.MonkeyPatch, text: str, expected: str | None) -> None:
-    for name in ("known_names", "known_hosts", "known_folders"):
+    for name in ("known_names", "known_hosts", "known_folders", "known_apis"):
         monkeypatch.setattr(quoted_names, name, {*getattr(quoted_names, name)})
     values = {
         **dict.fromkeys(own_names.URLS, ""),
+        "SITE_URL": "https://profiles.example.net",
         "CLERK_API_URL": "https://api.example.net",
         "MEDIA_ROOT": "/srv/media",
         "STATIC_ROOT": "",

@@ -4,7 +4,7 @@ import pytest
 
 from core import quoted_names, redaction
 
-OWN_HOSTS = {"smtp.example.net", "db.internal", "s3.example.net", "api.clerk.com"}
+OWN_HOSTS = {"smtp.example.net", "db.internal", "s3.example.net", "profiles.example.com"}
 #: A message as stored with a failure, and the text that operators see. None: the message is unchanged.
 MESSAGES: tuple[tuple[str, str | None], ...] = (
     # psycopg
@@ -25,6 +25,23 @@ MESSAGES: tuple[tuple[str, str | None], ...] = (
         "HTTPStatusError: Client error '401 Unauthorized' for url 'https://api.clerk.com/v1/users?query=olive'",
         "HTTPStatusError: Client error '401 Unauthorized' for url 'https://api.clerk.com/v1/users…'",
     ),
+    ("HTTPStatusError: Client error '404 Not Found' for url 'https://api.clerk.com/v1/users/user_2abc/metadata'", None),
+    (
+        "HTTPStatusError: Client error '404 Not Found' for url 'https://api.clerk.com/v1/domains/olive-owner.example'",
+        "HTTPStatusError: Client error '404 Not Found' for url 'https://api.clerk.com/v1/domains…'",
+    ),
+    (
+        "HTTPStatusError: Client error '404 Not Found' for url 'https://profiles.example.com/builders/olive-owner/'",
+        "HTTPStatusError: Client error '404 Not Found' for url 'https://profiles.example.com/…'",
+    ),
+    (
+        "HTTPStatusError: Client error '404 Not Found' for url 'https://profiles.example.com/v1/olive'",
+        "HTTPStatusError: Client error '404 Not Found' for url 'https://profiles.example.com/…'",
+    ),
+    (
+        "HTTPStatusError: Client error '404 Not Found' for url 'https://olive:owner@api.clerk.com/v1/users'",
+        "HTTPStatusError: Client error '404 Not Found' for url …",
+    ),
     (
         "HTTPStatusError: Server error '503 Service Unavailable' for url 'https://olive.example.org/hook'",
         "HTTPStatusError: Server error '503 Service Unavailable' for url …",
@@ -35,13 +52,18 @@ MESSAGES: tuple[tuple[str, str | None], ...] = (
     ("SMTPAuthenticationError: (535, b'5.7.8 Error: authentication failed: bad password')", None),
     (
         "SMTPSenderRefused: (553, b'5.7.1 <no-reply@example.com>: Sender not owned by user', 'no-reply@example.com')",
-        "SMTPSenderRefused: (553, b'5.7.1 …: Sender not owned by user', …)",
+        "SMTPSenderRefused: (553, b'5.7.1 …', …)",
     ),
     (
         "SMTPRecipientsRefused: {'olive@example.com': (550, b'5.1.1 Olive Owner has left the company')}",
         "SMTPRecipientsRefused: {…: (550, b'5.1.1 …')}",
     ),
     ("SMTPDataError: (550, b'Olive Owner has left')", "SMTPDataError: (550, b'…')"),
+    ("SMTPDataError: (452, b'Olive Owner is over quota')", "SMTPDataError: (452, b'…')"),
+    ("SMTPDataError: (553, b'Olive Owner has no mailbox here')", "SMTPDataError: (553, b'…')"),
+    ("SMTPDataError: (554, b'5.7.1 Message from Olive Owner rejected')", "SMTPDataError: (554, b'5.7.1 …')"),
+    ("SMTPDataError: (421, b'4.7.0 Try again later')", None),
+    ("SMTPDataError: (421, b'4.2.1 Olive Owner receives too many messages')", "SMTPDataError: (421, b'4.2.1 …')"),
     # ssl
     (
         "SSLCertVerificationError: Hostname mismatch, certificate is not valid for 'smtp.example.net'. (_ssl.c:1032)",
@@ -50,8 +72,12 @@ MESSAGES: tuple[tuple[str, str | None], ...] = (
     # botocore
     ("ClientError: An error occurred (AccessDenied) when calling the PutObject operation: Access Denied", None),
     (
-        'EndpointConnectionError: Could not connect to the endpoint URL: "https://s3.example.net/media/a.webp"',
+        'EndpointConnectionError: Could not connect to the endpoint URL: "https://s3.example.net:9000"',
         None,
+    ),
+    (
+        'EndpointConnectionError: Could not connect to the endpoint URL: "https://s3.example.net/media/olive/a.webp"',
+        "EndpointConnectionError: Could not connect to the endpoint URL: 'https://s3.example.net/…'",
     ),
     # Clerk's API
     ('Clerk answered PATCH /users/user_2abc with 422 form_param_unknown: "public_metadata" is not valid.', None),
@@ -87,6 +113,9 @@ MESSAGES: tuple[tuple[str, str | None], ...] = (
     ("KeyError: 'CLERK_SECRET_KEY'", None),
     ("ValueError: (400, 'Olive', 'Owner')", "ValueError: (400, …, …)"),
     ("KeyError: b'Olive'", "KeyError: …"),
+    ("ValueError: not acceptable 'Olive'", "ValueError: not acceptable …"),
+    ("ValueError: an overstatement 'Olive'", "ValueError: an overstatement …"),
+    ("ValueError: 'Olive' objected", "ValueError: … objected"),
     ("ValueError: name 'Olive' is already taken", "ValueError: name … is already taken"),
     ("ValueError: 'Olive' is not defined by the form", "ValueError: … is not defined by the form"),
     ("ValueError: 'Olive Owner, www.db.internal' is too long", "ValueError: … is too long"),
@@ -98,8 +127,11 @@ MESSAGES: tuple[tuple[str, str | None], ...] = (
 def own_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quoted_names, "known_hosts", OWN_HOSTS)
     monkeypatch.setattr(quoted_names, "known_folders", {"/srv/media"})
+    monkeypatch.setattr(quoted_names, "known_apis", {"api.clerk.com"})
 
 
 @pytest.mark.parametrize(("text", "expected"), MESSAGES)
 def test_error_keeps_names_and_hides_values(text: str, expected: str | None) -> None:
-    assert redaction.redact_traceback(text) == (text if expected is None else expected)
+    redacted = redaction.redact_traceback(text)
+    assert redacted == (text if expected is None else expected)
+    assert redaction.redact_traceback(redacted) == redacted
