@@ -48,6 +48,16 @@ def queued_between(jobs: QuerySet[Job], since: datetime | None, until: datetime 
     return found
 
 
+def retried_between(jobs: QuerySet[Job], since: datetime | None, until: datetime | None) -> QuerySet[Job]:
+    """Return jobs with an attempt that was due from `since` (inclusive) to `until` (exclusive).
+
+    A retry by an admin is due at once. The time of the job itself is not used, because it changes if the job fails again.
+    """
+    times = {name: time for name, time in (("at__gte", since), ("at__lt", until)) if time}
+    scheduled = ProcrastinateEvent.objects.filter(type="scheduled", **times)
+    return jobs.filter(pk__in=scheduled.values("job_id"), attempts__gt=0) if times else jobs
+
+
 def overdue(jobs: QuerySet[Job], now: datetime) -> QuerySet[Job]:
     """Return jobs that should have started at least a minute ago.
 

@@ -199,15 +199,23 @@ class TestBulkRetry:
         """They no longer match the state of the list from which they were retried."""
         retried, sent = [create_job("failed", attempts=2) for _ in range(2)], create_job("succeeded", attempts=1)
         create_job("todo", scheduled_at=timezone.now() + timedelta(hours=1))
+        create_job("todo", scheduled_at=timezone.now() + timedelta(hours=1), attempts=2)
         query, data = "state=given_up", {"action": "retry", "newest": sent}
         response = operator.post(f"{URL}bulk/?{query}", data, follow=True)
         assert {row.pk for row in response.context["cl"].result_list} == {*retried}
-        assert "Retried from (UTC)" in response.content.decode()
+        assert "Retried before (UTC)" in response.content.decode()
         with connection.cursor() as cursor:
             cursor.execute("UPDATE procrastinate_jobs SET status = 'failed' WHERE id = ANY(%s)", [retried])
         data = {"action": "retry", "_selected_action": retried}
         response = operator.post(f"{URL}?{query}", data, follow=True)
         assert {row.pk for row in response.context["cl"].result_list} == {*retried}
+
+    def test_list_shows_retried_jobs_that_fail_again(self, operator: Client) -> None:
+        job = create_job("failed", attempts=2)
+        url = operator.post(f"{URL}?state=given_up", {"action": "retry", "_selected_action": [job]})["Location"]
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE procrastinate_jobs SET scheduled_at = now() + interval '1 hour'")
+        assert [row.pk for row in operator.get(url).context["cl"].result_list] == [job]
 
     def test_list_shows_the_cancelled_jobs(self, operator: Client) -> None:
         waiting = create_job("todo")

@@ -23,7 +23,7 @@ from core.admin.keyset import KeysetAdmin
 from core.admin.post_only import post_only
 from webhooks.admin.events.actions import can_repair
 from webhooks.admin.events.list import clerk_ids_by_email
-from webhooks.admin.jobs.filters import JobFilter
+from webhooks.admin.jobs.filters import JobFilter, retried_since
 from webhooks.admin.lists.admin import FormChangeList
 from webhooks.admin.pages import operators_page
 from webhooks.jobs import actions as job_actions
@@ -148,7 +148,7 @@ class JobAdmin(KeysetAdmin[Job]):
         since, ids = lists.database_time(), job_actions.newest(queryset)
         done = job_actions.retry_all(ids, Actor.from_request(request))
         self._report_retry_all(request, done)
-        return _redirect_to_list(request, retried_at__gte=since.isoformat(timespec="seconds") if done.changed else "")
+        return _redirect_to_list(request, **(retried_since(since) if done.changed else {}))
 
     @admin.action(description=gettext_lazy("Discard selected jobs"), permissions=["repair"])
     def discard(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
@@ -181,7 +181,7 @@ class JobAdmin(KeysetAdmin[Job]):
             return self._back(request, _("Nothing was changed. Choose an action."))
         since, jobs = lists.database_time(), jobs.filter(pk__lte=form.cleaned_data["newest"])
         is_retried = self._run(request, form.cleaned_data["action"], jobs, chips)
-        return _redirect_to_list(request, retried_at__gte=since.isoformat(timespec="seconds") if is_retried else "")
+        return _redirect_to_list(request, **(retried_since(since) if is_retried else {}))
 
     def _run(self, request: HttpRequest, action: str, jobs: QuerySet[Any], chips: Iterable[Chip]) -> bool:
         """Retry the failed and retrying jobs, or discard the failed ones. Return whether any job was retried."""
@@ -289,7 +289,7 @@ def _redirect_to_list(request: HttpRequest, **filters: str) -> HttpResponse:
     """Redirect to the list with its filters. If jobs were changed, replace the filters that they no longer match.
 
     Args:
-        filters: filters that the changed jobs match. They are empty if no job was changed.
+        filters: filters that the changed jobs match. They are missing or empty if no job was changed.
     """
     query = request.GET.copy()
     if any(filters.values()):

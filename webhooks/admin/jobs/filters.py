@@ -1,5 +1,6 @@
 """Filters for the job list."""
 
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django import forms
@@ -39,6 +40,7 @@ class JobFilterForm(FilterForm):
     queued_at__gte = UTCDateTimeField(label=_("Queued from (UTC)"))
     queued_at__lt = UTCDateTimeField(label=_("Queued before (UTC)"))
     retried_at__gte = UTCDateTimeField(label=_("Retried from (UTC)"))
+    retried_at__lt = UTCDateTimeField(label=_("Retried before (UTC)"))
     overdue = forms.ChoiceField(
         choices=[("", _("Any time")), ("1", _("More than a minute late"))],
         label=_("Start"),
@@ -54,11 +56,17 @@ class JobFilterForm(FilterForm):
             found = found.filter(jobs_of(clerk_id))
         if group := values.get("error_group"):
             found = found.filter(pk__in=JobFailure.objects.filter(group=group).values("job_id"))
-        if retried_since := values.get("retried_at__gte"):
-            found = found.filter(scheduled_at__gte=retried_since, attempts__gt=0)
+        found = lists.retried_between(found, values.get("retried_at__gte"), values.get("retried_at__lt"))
         if values.get("overdue"):
             found = lists.overdue(found, timezone.now())
         return lists.queued_between(found, self.since("within", "queued_at__gte"), values.get("queued_at__lt"))
+
+
+def retried_since(start: datetime) -> dict[str, str]:
+    """Return the filters for jobs that were retried between `start` and now, in whole seconds like the inputs."""
+    end = lists.database_time() + timedelta(seconds=1)
+    times = {"retried_at__gte": start, "retried_at__lt": end}
+    return {name: time.isoformat(timespec="seconds") for name, time in times.items()}
 
 
 class JobFilter(FormFilter):
