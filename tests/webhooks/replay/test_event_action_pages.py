@@ -2,13 +2,16 @@
 
 import html
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.http import QueryDict
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
@@ -185,6 +188,25 @@ def test_selected_events_are_resolved(webhook: WebhookClient, browser: Client) -
     good.refresh_from_db()
     assert good.state == "processed"
     assert WebhookEvent.objects.unsettled().count() == 1
+
+
+def test_list_shows_old_events_after_they_were_resolved(webhook: WebhookClient, browser: Client) -> None:
+    first, second = create_failed_events(webhook, 2)
+    insert_ignored_events(60)
+    for days, event in ((40, first), (20, second)):
+        WebhookEvent.objects.filter(pk=event.pk).update(received_at=timezone.now() - timedelta(days=days))
+    query = (
+        f"?state=unsettled&event_type=user.created&error_class={first.error_class}&error_group={first.error_group_id}"
+    )
+    query += "&sort=-received&before=9999999999999999.1"
+    asked = browser.post(f"{EVENTS}{query}", {"action": "repair_selected", "_selected_action": [first.pk, second.pk]})
+    [url] = re.findall(r'class="resolutions" method="post" action="([^"]*)"', asked.content.decode())
+    data = {"action": "resolve", "reason": REASON, "newest": "0", "events": [first.pk, second.pk]}
+    response = browser.post(html.unescape(url), data, follow=True)
+    assert [row.pk for row in response.context["cl"].result_list] == [second.pk, first.pk]
+    parameters = QueryDict(response.redirect_chain[0][0].partition("?")[2])
+    assert parameters.getlist("state") == ["ignored"]
+    assert (parameters["event_type"], parameters["sort"]) == ("user.created", "-received")
 
 
 def test_filtered_events_are_replayed_without_later_ones(webhook: WebhookClient, browser: Client) -> None:

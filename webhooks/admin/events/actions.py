@@ -24,8 +24,8 @@ from audit.models import AuditLog
 from core.admin.post_only import post_only
 from core.forms import LineField
 from core.interface_languages import english
+from webhooks.admin.events.filters import resolved_filters
 from webhooks.admin.events.list import EventChangeList
-from webhooks.admin.links import events_url
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Replay, WebhookEvent
 from webhooks.payloads import anonymize
@@ -140,7 +140,7 @@ class RepairMixin(admin.ModelAdmin[WebhookEvent]):
             "description": description,
             "newest": WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True).first(),
             "form": ReplayForm(),
-            "query": "" if ids is not None else request.GET.urlencode(),
+            "query": request.GET.urlencode(),
         }
         return render(
             request, "admin/webhooks/webhookevent/repair.html", self.admin_site.each_context(request) | context
@@ -194,7 +194,8 @@ class RepairMixin(admin.ModelAdmin[WebhookEvent]):
         if not done:
             return self._back(request, message, messages.WARNING)
         self.message_user(request, message, messages.SUCCESS)
-        return redirect(events_url(state=WebhookEvent.State.IGNORED))
+        url = reverse("admin:webhooks_webhookevent_changelist")
+        return redirect(f"{url}?{resolved_filters(request.GET, ids).urlencode()}")
 
     # --- One event ---
 

@@ -1,13 +1,16 @@
 """Filters for the event list."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, cast
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import Max, Min, QuerySet
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.keyset import NEWER_THAN, OLDER_THAN
 from webhooks.admin.lists.filters import (
     ErrorGroupField,
     FilterForm,
@@ -28,6 +31,8 @@ State = WebhookEvent.State
 UNSETTLED = "unsettled"
 #: Event types received in this period are suggested.
 SUGGESTION_PERIOD = timedelta(days=30)
+#: Filters that no settled event matches.
+ERROR_FILTERS = ("error_class", "error_type")
 
 
 class EventFilterForm(FilterForm):
@@ -74,6 +79,21 @@ class EventFilterForm(FilterForm):
             # Settled events have notes instead of errors. The condition also selects a partial index.
             found = found.alias(error_type=ERROR_TYPE).filter(error_type=error_type).exclude(error_class="")
         return found
+
+
+def resolved_filters(query: QueryDict, ids: Iterable[int]) -> QueryDict:
+    """Return the filters of a list, changed so that it shows the events that were resolved in it.
+
+    The period is limited to these events, because the list may also contain many newer ignored events.
+    """
+    found = query.copy()
+    for name in (*ERROR_FILTERS, OLDER_THAN, NEWER_THAN):
+        found.pop(name, None)
+    received = WebhookEvent.objects.filter(pk__in=ids).aggregate(first=Min("received_at"), last=Max("received_at"))
+    found["state"] = State.IGNORED
+    found["received_at__gte"] = received["first"].isoformat(timespec="seconds")
+    found["received_at__lt"] = (received["last"] + timedelta(seconds=1)).isoformat(timespec="seconds")
+    return found
 
 
 class EventFilter(FormFilter):
