@@ -7,6 +7,7 @@ import threading
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
+from core.db.locks import try_lock
 from webhooks.monitoring import alerts
 from webhooks.monitoring.measurements.jobs import has_worker
 
@@ -14,6 +15,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between checks. Each pause is shortened at random, so that processes do not check at the same time.
 INTERVAL_S = 20.0
+#: An advisory lock that is held during an evaluation. The number is arbitrary but must be unique.
+LOCK = 0x77617463
 
 
 def start() -> None:
@@ -21,9 +24,15 @@ def start() -> None:
 
 
 def check() -> None:
-    """Evaluate all alert rules if no worker is running or the running workers have stopped evaluating them."""
-    if not has_worker() or alerts.is_overdue(timezone.now()):
-        alerts.check()
+    """Evaluate all alert rules if no worker is running or the running workers have stopped evaluating them.
+
+    Only one web process evaluates them at a time. If the database is slow, each evaluation would slow it down further.
+    """
+    if has_worker() and not alerts.is_overdue(timezone.now()):
+        return
+    with try_lock(LOCK) as is_held:
+        if is_held:
+            alerts.check()
 
 
 def _run() -> None:

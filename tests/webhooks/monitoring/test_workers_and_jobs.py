@@ -9,6 +9,7 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
+from core.db.locks import try_lock
 from core.times import HOUR
 from tests.helpers.clients import with_password
 from tests.webhooks.jobs.rows import add_event, create_job
@@ -19,7 +20,7 @@ from webhooks.models import AggregationProgress, Alert, AlertCheck, Notification
 from webhooks.monitoring import alerts, overall_status, rules, worker_watchdog
 from webhooks.monitoring.health import measure
 from webhooks.monitoring.measurements.jobs import failed_jobs
-from webhooks.monitoring.notifications import messages
+from webhooks.monitoring.notifications import messages, services
 from webhooks.monitoring.rules import RULES
 from webhooks.monitoring.signals import Signal
 
@@ -132,6 +133,19 @@ class TestRestarts:
         AlertCheck.objects.update(completed_at=timezone.now() - 80 * SECOND)
         worker_watchdog.check()
         assert AlertCheck.objects.get().checked_at > first
+
+    def test_only_one_web_server_evaluates_the_rules_at_a_time(self) -> None:
+        with try_lock(worker_watchdog.LOCK):
+            worker_watchdog.check()
+        assert not AlertCheck.objects.exists()
+        worker_watchdog.check()
+        assert AlertCheck.objects.exists()
+
+    def test_evaluation_is_complete_before_notifications_are_sent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        overdue: list[bool] = []
+        monkeypatch.setattr(services, "send_due", lambda: overdue.append(alerts.is_overdue(timezone.now())))
+        alerts.check()
+        assert overdue == [False]
 
     def test_web_server_evaluates_rules_if_the_worker_dies_in_each_evaluation(
         self, monkeypatch: pytest.MonkeyPatch
