@@ -61,11 +61,6 @@ class ErrorKind(NamedTuple):
         return sha256("\n".join(self).encode()).hexdigest()[:32]
 
 
-def is_program_error(text: str) -> bool:
-    """Return whether an error's text, or the name of its class, is a mistake in the code."""
-    return text.partition(":")[0] in PROGRAM_ERRORS
-
-
 def identify(error: BaseException) -> ErrorKind:
     """Return the kind and place of an error. The result contains only names from code, constraints and schemas.
 

@@ -92,6 +92,7 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
             events = WebhookEvent.objects.filter(pk__in=alert.facts.get("events", [])).defer("payload")
             context = {"title": str(alert), "subtitle": None, "alert": alert}
             context["groups"] = error_groups.groups_of(alert)
+            context["program_errors"] = error_groups.program_errors(context["groups"])
             context["list_links"] = list(list_links(alert))
             context["waits_for_delivery"] = _waits_for_delivery(alert)
             context["causes"] = explain(alert.facts.get("causes", {}))

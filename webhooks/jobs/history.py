@@ -79,8 +79,9 @@ def add_details(jobs: Collection[Job]) -> None:
     ids = [job.pk for job in jobs]
     queued = ProcrastinateEvent.objects.filter(job_id__in=ids, type="deferred").values_list("job_id", "at")
     queued_at = dict(queued) if ids else {}
-    failures = JobFailure.objects.filter(job_id__in=ids).order_by("job_id", "-pk").distinct("job_id") if ids else []
-    latest = {failure.job_id: failure for failure in failures}
+    failures = JobFailure.objects.filter(job_id__in=ids).select_related("group")
+    newest = failures.order_by("job_id", "-pk").distinct("job_id") if ids else []
+    latest = {failure.job_id: failure for failure in newest}
     for job in jobs:
         job.queued_at, job.failure = queued_at.get(job.pk), latest.get(job.pk)
     add_people(jobs)

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from core.errors import is_program_error
+from core.errors import PROGRAM_ERRORS
 
 #: The severity of each state. Icons have the same names.
 LEVELS = {"new": "bad", "known": "attention", "resolved": "good", "returned": "bad"}
@@ -60,7 +60,7 @@ class ErrorGroup(models.Model):
     @property
     def is_program_error(self) -> bool:
         """Whether our code is wrong. Errors raised outside our code can have other causes."""
-        return bool(self.place) and is_program_error(self.error_type)
+        return bool(self.place) and self.error_type in PROGRAM_ERRORS
 
 
 class JobFailure(models.Model):

@@ -11,14 +11,12 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
 from core import redaction
-from core.errors import is_program_error
 from webhooks.formatting import level, redacted_error, seconds
 
 MILLION = 1_000_000
 WORD_END = re.compile(r"([._])(?=\w)")
 
 register = template.Library()
-register.filter(is_program_error)
 register.filter(level)
 register.filter(redacted_error)
 register.filter(seconds)

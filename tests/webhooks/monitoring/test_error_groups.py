@@ -23,7 +23,8 @@ from webhooks import errors
 from webhooks.inbox import handlers
 from webhooks.inbox import service as inbox
 from webhooks.jobs import failures
-from webhooks.models import Attempt, ErrorGroup, JobFailure, WebhookEvent
+from webhooks.models import Alert, Attempt, ErrorGroup, JobFailure, WebhookEvent
+from webhooks.monitoring import alerts
 from webhooks.monitoring.error_groups import actions as group_actions
 
 pytestmark = pytest.mark.django_db
@@ -241,7 +242,20 @@ class TestPages:
     @pytest.mark.parametrize("change", ({"error_type": "ConnectTimeout"}, {"place": ""}))
     def test_other_errors_are_not_labelled(self, operator: Client, olive: Any, change: dict[str, str]) -> None:
         ErrorGroup.objects.update(**{"place": "profiles.pages.views.show"} | change)
-        assert "Error in the program" not in operator.get(URL).content.decode()
+        event, job = WebhookEvent.objects.get(), JobFailure.objects.get().job_id
+        add_event(job, "started", timezone.now() - timedelta(minutes=1))
+        WebhookEvent.objects.update(state="dead", next_attempt_at=None)
+        alerts.check()
+        pages = (
+            *(URL, f"{URL}{event.error_group_id}/change/"),
+            *("/admin/webhooks/job/", f"/admin/webhooks/job/{job}/change/"),
+            *("/admin/webhooks/webhookevent/", f"/admin/webhooks/webhookevent/{event.pk}/change/"),
+            f"/admin/webhooks/alert/{Alert.objects.get(rule=Alert.Rule.DEAD_EVENTS).pk}/change/",
+        )
+        for url in pages:
+            text = operator.get(url).content.decode()
+            assert "KeyError" in text or "ConnectTimeout" in text, url
+            assert "Error in the program" not in text, url
 
     def test_sentry_link_requires_the_setting(self, operator: Client, olive: Any, settings: Settings) -> None:
         assert "Open in Sentry" not in self.page(operator)

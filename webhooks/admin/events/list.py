@@ -41,8 +41,9 @@ class EventChangeList(FormChangeList):
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
     ) -> QuerySet[WebhookEvent]:
-        """Return the filtered events without their large columns."""
-        return super().get_queryset(request, exclude_parameters).defer("payload", "headers")
+        """Return the filtered events with their error groups and without their large columns."""
+        events = super().get_queryset(request, exclude_parameters)
+        return events.select_related("error_group").defer("payload", "headers")
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

@@ -1,6 +1,6 @@
 """The most frequent errors behind an alert, grouped by event type, error class and error type."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
@@ -12,7 +12,7 @@ from django.utils.text import Truncator
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from core.times import HOUR, start_of_hour
-from webhooks.models import Alert, JobFailure, WebhookEvent
+from webhooks.models import Alert, ErrorGroup, JobFailure, WebhookEvent
 from webhooks.models.events import ERROR_TYPE
 
 #: Number of groups per alert, and of the newest events that are grouped.
@@ -101,6 +101,12 @@ def is_recent_or_failed(now: datetime) -> Q:
 
 def groups_of(alert: Alert) -> list[FrequentError]:
     return [FrequentError.from_json(facts) for facts in alert.facts.get("groups", [])]
+
+
+def program_errors(errors: Iterable[FrequentError]) -> set[int]:
+    """Return the IDs of the error groups that are caused by our code."""
+    ids = [error.error_group for error in errors if error.error_group is not None]
+    return {group.pk for group in ErrorGroup.objects.filter(pk__in=ids) if group.is_program_error} if ids else set()
 
 
 def _top_groups(state: str, condition: Q) -> Iterator[FrequentError]:
