@@ -177,6 +177,11 @@ def test_alert_has_the_same_name_everywhere(rule: Alert.Rule) -> None:
     assert monitor["name"].startswith(f"[buildappswith] {rule.label}")
 
 
+def test_monitors_that_fire_without_data_name_the_site() -> None:
+    names = [monitor["name"] for monitor in read("datadog_monitors.json") if monitor["options"]["notify_no_data"]]
+    assert [name.endswith(", or the site is down") for name in names] == [True]
+
+
 @pytest.mark.parametrize("rule", Alert.Rule)
 def test_both_systems_alert_exactly_when_the_application_does(rule: Alert.Rule) -> None:
     """The application opens alerts for broken signals only."""
