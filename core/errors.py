@@ -20,25 +20,25 @@ RUNNERS = ("webhooks.inbox.processing", "webhooks.inbox.service", "webhooks.jobs
 #: The names of exceptions that code raises only if it is wrong, not because of a value or another service.
 PROGRAM_ERRORS = frozenset(
     {
-        *(
-            "AssertionError",
-            "AttributeError",
-            "ImportError",
-            "IndexError",
-            "KeyError",
-            "ModuleNotFoundError",
-            "NameError",
-        ),
-        *(
-            "NotImplementedError",
-            "RecursionError",
-            "SyntaxError",
-            "TypeError",
-            "UnboundLocalError",
-            "ZeroDivisionError",
-        ),
-        *("FieldDoesNotExist", "FieldError", "NoReverseMatch", "SynchronousOnlyOperation"),
-        *("TemplateDoesNotExist", "TemplateSyntaxError"),
+        "AssertionError",
+        "AttributeError",
+        "ImportError",
+        "IndexError",
+        "KeyError",
+        "ModuleNotFoundError",
+        "NameError",
+        "NotImplementedError",
+        "RecursionError",
+        "SyntaxError",
+        "TypeError",
+        "UnboundLocalError",
+        "ZeroDivisionError",
+        "FieldDoesNotExist",
+        "FieldError",
+        "NoReverseMatch",
+        "SynchronousOnlyOperation",
+        "TemplateDoesNotExist",
+        "TemplateSyntaxError",
     }
 )
 NUMBER = re.compile(r"\d+")

@@ -1,4 +1,4 @@
-"""Count worker starts, to detect workers that keep crashing.
+"""Count worker starts, to detect workers that keep restarting.
 
 A worker sends heartbeats as soon as it starts, so a worker that crashes every few seconds still appears to be running.
 Each start assigns the next worker ID. Each evaluation of the alert rules stores the latest ID, and the difference

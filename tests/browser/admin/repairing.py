@@ -128,7 +128,7 @@ class TestEventList:
         admin.get_by_role("button", name="Apply").click()
         expect(admin.get_by_role("link", name="Remove filter State Stale")).to_be_visible()
 
-    def test_list_is_sorted_by_lag_and_by_attempts(
+    def test_list_is_sorted_by_delay_and_by_attempts(
         self, admin: Page, site: Site, failed_event_url: str, axe: str
     ) -> None:
         admin.goto(site.app + EVENTS)

@@ -557,12 +557,12 @@ def test_alert_names_top_error_groups_and_links_to_their_replay(
     page = browser.get(f"/admin/webhooks/alert/{alert.pk}/change/").content.decode()
     assert html.escape(first.replay_url) in page
     assert "user.created: KeyError" in page
-    assert '<small class="quiet">Error in the program</small>' not in page
+    assert '<small class="quiet">Bug in our code</small>' not in page
     known = ErrorGroup.objects.create(key="1", error_type="KeyError", place="profiles.pages.views.show")
     WebhookEvent.objects.update(error_group=known)
     check_alerts_at()
     page = browser.get(f"/admin/webhooks/alert/{alert.pk}/change/").content.decode()
-    assert '<small class="quiet">Error in the program</small>' in page
+    assert '<small class="quiet">Bug in our code</small>' in page
     assert '<span class="is-bad">Open</span>' in browser.get("/admin/webhooks/alert/").content.decode()
     assert browser.get(first.replay_url).context["number"] == 3
     listed = browser.get(first.list_url).context["cl"].result_list

@@ -227,7 +227,7 @@ class TestPages:
         add_event(job, "started", timezone.now() - timedelta(minutes=1))
         lists = ("/admin/webhooks/webhookevent/", "/admin/webhooks/job/", URL)
         for url in lists:
-            assert "<small>Error in the program</small>" in operator.get(url).content.decode(), url
+            assert "<small>Bug in our code</small>" in operator.get(url).content.decode(), url
         for url in (
             f"{lists[0]}{event.pk}/change/",
             f"{lists[1]}{job}/change/",
@@ -237,7 +237,7 @@ class TestPages:
                 2
             ]
             advice = "Report it to the developers, and retry after the next release."
-            assert f"Error in the program. {advice} Place: profiles.pages.views.show" in text, url
+            assert f"Bug in our code. {advice} Place: profiles.pages.views.show" in text, url
 
     @pytest.mark.parametrize("change", ({"error_type": "ConnectTimeout"}, {"place": ""}))
     def test_other_errors_are_not_labelled(self, operator: Client, olive: Any, change: dict[str, str]) -> None:
@@ -255,7 +255,7 @@ class TestPages:
         for url in pages:
             text = operator.get(url).content.decode()
             assert "KeyError" in text or "ConnectTimeout" in text, url
-            assert "Error in the program" not in text, url
+            assert "Bug in our code" not in text, url
 
     def test_sentry_link_requires_the_setting(self, operator: Client, olive: Any, settings: Settings) -> None:
         assert "Open in Sentry" not in self.page(operator)

@@ -1,4 +1,4 @@
-"""Signals about workers that keep crashing, and about jobs that keep failing or start late."""
+"""Signals about workers that keep restarting, and about jobs that keep failing or start late."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
