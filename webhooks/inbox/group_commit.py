@@ -1,4 +1,4 @@
-"""Process the items of several threads in one transaction.
+"""Process the items of several threads together, in few transactions.
 
 A commit waits for the disk, and a statement for many rows costs little more than one for a single row. While a thread
 commits, the items of other threads wait and form the next batch. There is no timer: an item that arrives alone is

@@ -56,8 +56,8 @@ def handle(events: Sequence[tuple[ClerkEvent, str]], *, skip_locked: bool = Fals
 def stage_of(event: ClerkEvent | Exception | None) -> int:
     """Return in which transaction of a batch an event is applied. Transactions are in the order of their numbers.
 
-    Events that insert users for different reasons are not applied together, because such a transaction would not lock
-    users, organizations and memberships in this order, like a single event, and could deadlock with other transactions.
+    Each kind of event that inserts users has its own transaction. Mixed batches could lock organizations before users and
+    deadlock.
     """
     handler = _handler(event) if isinstance(event, ClerkEvent) else ignore
     return STAGES.index(handler) if handler in STAGES else 0

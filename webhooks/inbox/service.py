@@ -170,7 +170,7 @@ def replay(event_id: int, *, audit: Callable[[WebhookEvent], None]) -> WebhookEv
 
 
 def replay_together(event_ids: Collection[int], *, audit: Callable[[WebhookEvent], None]) -> list[WebhookEvent]:
-    """Apply stored events again in few transactions, and return them like `replay`.
+    """Apply stored events again in at most three transactions, and return them like `replay`.
 
     Events that cannot be replayed together, because they are missing, locked or unreadable, are left out. If a
     transaction fails, nothing of it is stored, and all of its events are left out.

@@ -2,9 +2,9 @@
 
 The IDs of the selected events are stored in batches when the replay is requested, so later events are not included
 and the filter is not stored. A worker processes events for some seconds and then defers the rest to the next job, so a
-replay can be cancelled, or its worker killed, at any time. Events are replayed in groups, one transaction each, and
-progress is stored after each group. If a worker is killed before it has stored the progress, the attempts of the events
-show which ones were replayed.
+replay can be cancelled, or its worker killed, at any time. Events are replayed in groups, and progress is stored after
+each group. If a worker is killed before it has stored the progress, the attempts of the events show which ones were
+replayed.
 """
 
 import time
@@ -206,7 +206,7 @@ def _process_slice(replay: Replay) -> None:
 
 
 def _group_size(replay: Replay) -> int:
-    """Return how many events to replay in one transaction. Dry runs roll each event back."""
+    """Return how many events to replay together. Dry runs roll each event back."""
     return 1 if replay.dry_run or replay.rate_limit or not replay.in_background else GROUP_SIZE
 
 

@@ -99,7 +99,7 @@ def replay(event_id: int, by: ActingAdmin, **facts: Any) -> EventResult:
 
 
 def replay_together(event_ids: Collection[int], by: ActingAdmin, **facts: Any) -> dict[int, EventResult]:
-    """Apply stored events again in one transaction. Events without a result must be replayed alone."""
+    """Apply stored events again in at most three transactions. Events without a result must be replayed alone."""
     events = inbox.replay_together(event_ids, audit=partial(_audit_replay, by, facts))
     return {event.pk: _result(event) for event in events}
 
