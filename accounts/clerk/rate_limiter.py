@@ -145,6 +145,19 @@ def delete_idle() -> int:
     return deleted
 
 
+class Pace(NamedTuple):
+    """How many requests may be sent at once, and the seconds until each further request."""
+
+    burst: int
+    interval_s: float
+
+
+def pace(name: str) -> Pace:
+    limit = requests_per_window(name)
+    burst = max(1, round(limit * BURST))
+    return Pace(burst, (INVITATION_WINDOW_S if name == INVITATIONS else WINDOW_S) / (limit - burst))
+
+
 def requests_per_window(name: str) -> int:
     if name != INSTANCE:
         return MAX_INVITATIONS if name == INVITATIONS else MAX_METADATA_REQUESTS
@@ -160,9 +173,8 @@ def _record_answer(*, is_slow: bool, **values: Any) -> None:
 
 def _acquire(name: str, max_wait_s: float) -> tuple[float, int, bool, int] | None:
     """Reserve the next slot. Return the seconds until the slot, and the values of a permit."""
-    limit = requests_per_window(name)
-    burst = max(1, round(limit * BURST))
-    interval = timedelta(seconds=(INVITATION_WINDOW_S if name == INVITATIONS else WINDOW_S) / (limit - burst))
+    burst, interval_s = pace(name)
+    interval = timedelta(seconds=interval_s)
     values: dict[str, Any] = {
         "name": name,
         "threshold": FAILURE_THRESHOLD,

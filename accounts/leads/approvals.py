@@ -1,5 +1,6 @@
 """Approve several waitlist entries at an admin's request. A job makes each approval, and keeps Clerk's limit of invitations."""
 
+import math
 from collections.abc import Collection
 
 from django.db import transaction
@@ -22,9 +23,6 @@ from core.redaction import redact_text
 
 #: Maximum number of leads in one request. Clerk accepts as many invitations per hour.
 MAX_LEADS = rate_limiter.MAX_INVITATIONS
-#: The jobs run at the rate that the limiter allows: some at once, then one in each interval.
-MAX_AT_ONCE = int(rate_limiter.MAX_INVITATIONS * rate_limiter.BURST)
-INTERVAL_S = rate_limiter.INVITATION_WINDOW_S / rate_limiter.MAX_INVITATIONS
 
 
 def why_unchanged(lead: Lead) -> str:
@@ -44,9 +42,17 @@ def request_approvals(lead_ids: Collection[int], *, reason: str, actor: Actor) -
     requested = {"reason": reason, "decided_by": actor.user, "decided_at": None}
     Lead.objects.filter(pk__in=chosen).update(**requested, approval_requested_at=timezone.now(), approval_error="")
     for number, lead_id in enumerate(chosen):
-        delay_s = max(0, number - MAX_AT_ONCE + 1) * INTERVAL_S
-        approve_lead.configure(schedule_in={"seconds": int(delay_s)}).defer(lead_id=lead_id)
+        approve_lead.configure(schedule_in={"seconds": _delay_s(number)}).defer(lead_id=lead_id)
     return len(chosen)
+
+
+def _delay_s(number: int) -> int:
+    """Return the seconds until a job may run. The limiter allows some at once, then one in each interval.
+
+    The first jobs may start up to one interval late, for example because no worker was free.
+    """
+    burst, interval_s = rate_limiter.pace(rate_limiter.INVITATIONS)
+    return math.ceil((number - burst + 2) * interval_s) if number >= burst else 0
 
 
 @queue.task(retry=RetryStrategy(max_attempts=8, exponential_wait=5), priority=BULK)

@@ -1,16 +1,18 @@
 """Admins approve several waitlist entries after a preview. Jobs make the approvals in Clerk."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.clerk.api import ClerkApiError
 from accounts.leads import approvals, services
-from accounts.models import Lead, User
+from accounts.models import ClerkRateLimit, Lead, User
 from audit.log import Actor
 from audit.models import AuditLog
 from tests.accounts.leads.test_admin import LIST, REASON, create_lead, url
@@ -87,7 +89,29 @@ def test_jobs_are_spread_over_clerks_limit(browser: Client) -> None:
     leads = [create_lead(f"wle_2n{number}") for number in range(12)]
     approvals.request_approvals([lead.pk for lead in leads], reason=REASON, actor=_actor())
     times = [job.scheduled_at for job in jobs() if job.scheduled_at]
-    assert [round((at - times[0]).total_seconds()) for at in times] == [0] * 10 + [36, 72]
+    assert [round((at - times[0]).total_seconds()) for at in times] == [0] * 10 + [80, 120]
+
+
+@pytest.mark.parametrize("late_s", (0, 30))
+def test_limiter_never_refuses_or_delays_a_job_at_its_time(browser: Client, fake: FakeClerk, late_s: int) -> None:
+    """The first jobs start late if no worker is free."""
+    leads = [create_lead(f"wle_2n{number}") for number in range(approvals.MAX_LEADS)]
+    approvals.request_approvals([lead.pk for lead in leads], reason=REASON, actor=_actor())
+    fake.handler = accept
+    start = now = jobs()[0].scheduled_at
+    for number, job in enumerate(jobs()):
+        at = job.scheduled_at + timedelta(seconds=late_s if number < 10 else 0)
+        now, passed = at, at - now
+        move_limiter_clock(passed)
+        approvals.approve(**job.args)
+    assert set(Lead.objects.values_list("state", flat=True)) == {"invited"}
+    assert fake.pauses == []
+    assert (now - start).total_seconds() < 3700
+
+
+def move_limiter_clock(passed: timedelta) -> None:
+    """The limiter uses PostgreSQL's clock, so its row is moved instead of the clock."""
+    ClerkRateLimit.objects.update(next_slot_at=F("next_slot_at") - passed)
 
 
 def test_rejected_approval_is_shown_without_the_address(browser: Client, fake: FakeClerk) -> None:
