@@ -77,7 +77,9 @@ def export(user: User) -> PersonalData:
                 .values("agreed_at", "source", document=F("version__document"), number=F("version__number"))
             ),
             "imports": export_rows(ImportedAccount.objects.filter(user=user), exclude={"id", "run_id", "user_id"}),
-            "leads": export_rows(leads.leads_of(user), exclude={"id", "user_id", "version", "decided_by_id"}),
+            "leads": export_rows(
+                leads.leads_of(user), exclude={"id", "user_id", "version", "decided_by_id", "approval_requested_by_id"}
+            ),
             "organizations": organizations.export_memberships(user),
             "organization_invitations": organizations.export_invitations(user),
             **notifications.export(user),

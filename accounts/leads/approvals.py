@@ -13,6 +13,7 @@ from procrastinate.contrib.django import app as queue
 from accounts.clerk import rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.http import ClerkRejectedError
+from accounts.leads import services
 from accounts.leads.decisions import Decision, DecisionError, decide, possible_decisions
 from accounts.models import Lead
 from audit.log import Actor
@@ -39,7 +40,7 @@ def request_approvals(lead_ids: Collection[int], *, reason: str, actor: Actor) -
     """Queue the approval of the leads that can be approved, and return their number."""
     rows = Lead.objects.select_for_update(no_key=True).filter(pk__in=lead_ids).order_by("pk")
     chosen = [lead.pk for lead in rows if not why_unchanged(lead)]
-    requested = {"reason": reason, "decided_by": actor.user, "decided_at": None}
+    requested = {"approval_reason": reason, "approval_requested_by": actor.user}
     Lead.objects.filter(pk__in=chosen).update(**requested, approval_requested_at=timezone.now(), approval_error="")
     for number, lead_id in enumerate(chosen):
         approve_lead.configure(schedule_in={"seconds": _delay_s(number)}).defer(lead_id=lead_id)
@@ -73,19 +74,20 @@ def approve(lead_id: int) -> None:
         ClerkApiError: Clerk returned no usable response, or its limit of invitations is used up. The job is retried.
     """
     waiting = Lead.objects.filter(pk=lead_id, approval_requested_at__isnull=False)
-    lead = waiting.select_related("decided_by").first()
+    lead = waiting.select_related("approval_requested_by").first()
     if lead is None:
         return
     if why_unchanged(lead):
-        waiting.update(approval_requested_at=None)
+        waiting.update(**services.NO_APPROVAL)
         return
-    if lead.decided_by is None or not lead.decided_by.is_staff:
+    admin = lead.approval_requested_by
+    if admin is None or not admin.is_staff:
         waiting.update(approval_error="The user who requested the approval is no longer an admin.")
         return
-    actor = Actor(AuditLog.Source.SYSTEM, user=lead.decided_by)
+    actor = Actor(AuditLog.Source.SYSTEM, user=admin)
     try:
         with english():
-            decide(lead, Decision.APPROVE, reason=lead.reason, actor=actor)
+            decide(lead, Decision.APPROVE, reason=lead.approval_reason, actor=actor)
     except DecisionError as error:
         # Clerk's message may quote the address.
         waiting.update(approval_error=redact_text(str(error))[:500])

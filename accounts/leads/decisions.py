@@ -106,7 +106,7 @@ def _request(send: Callable[[], ClerkLead], lead: Lead, decision: Decision, reas
         services.store([payload])
         known = Lead.objects.filter(lead_id=payload.lead_id, erased_at=None)
         decided = {"reason": reason, "decided_by": actor.user, "decided_at": timezone.now()}
-        known.update(**decided, approval_requested_at=None, approval_error="")
+        known.update(**decided, **services.NO_APPROVAL)
         stored = Lead.objects.select_related("user").get(lead_id=payload.lead_id)
         _record(stored, decision, actor, state=stored.state)
     return stored

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -13,6 +14,13 @@ from accounts.clerk.fields import normalize_email
 from accounts.clerk.lead_payloads import ClerkLead
 from accounts.models import Lead, User
 
+#: The values of a lead for which no approval is queued.
+NO_APPROVAL: dict[str, Any] = {
+    "approval_requested_at": None,
+    "approval_requested_by": None,
+    "approval_reason": "",
+    "approval_error": "",
+}
 #: Retention period for leads without a user, after their last change.
 RETENTION = timedelta(days=365)
 
@@ -102,9 +110,7 @@ def leads_of(user: User) -> QuerySet[Lead]:
 def erase(leads: QuerySet[Lead], user: User | None = None) -> int:
     """Erase the personal data of leads. Their IDs are kept, so that a late event cannot restore the data."""
     linked = {"user": user} if user else {}
-    return leads.filter(erased_at=None).update(
-        email="", reason="", approval_error="", approval_requested_at=None, erased_at=timezone.now(), **linked
-    )
+    return leads.filter(erased_at=None).update(email="", reason="", erased_at=timezone.now(), **NO_APPROVAL, **linked)
 
 
 def erase_expired() -> int:

@@ -17,7 +17,11 @@ class Lead(models.Model):
         INVITATION = "invitation", _("Invitation")
 
     class State(models.TextChoices):
-        """Clerk's statuses. The first four are the statuses of a waitlist entry, and the next of an invitation."""
+        """Clerk's statuses.
+
+        Pending and the next three are statuses of waitlist entries. Pending, accepted, revoked and expired are statuses
+        of invitations.
+        """
 
         WAITING = "pending", _("Pending")
         INVITED = "invited", _("Invited")
@@ -55,8 +59,20 @@ class Lead(models.Model):
     )
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
-    # An approval that waits for a job. See accounts.leads.approvals.
+    # An approval that waits for a job. The last decision is kept until it succeeds. See accounts.leads.approvals.
     approval_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    approval_requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        # Without a constraint and an index, adding the column does not block writes. Users are never deleted.
+        db_constraint=False,
+        db_index=False,
+    )
+    approval_reason = models.CharField(max_length=500, blank=True, default="", db_default="", editable=False)
     approval_error = models.CharField(
         max_length=500, blank=True, default="", db_default="", editable=False, help_text="Why the approval failed."
     )

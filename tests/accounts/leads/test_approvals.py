@@ -153,14 +153,34 @@ def test_admin_who_lost_the_role_approves_nothing(browser: Client, adam: User, f
     assert fake.requests == []
 
 
-@pytest.mark.parametrize("change", ({"state": "invited"}, {"state": "completed"}))
-def test_lead_that_changed_in_the_meantime_is_left_alone(
-    browser: Client, fake: FakeClerk, change: dict[str, str]
-) -> None:
-    queue(browser, create_lead())
-    Lead.objects.update(**change)
+@pytest.mark.parametrize("state", ("invited", "completed"))
+def test_lead_that_changed_in_the_meantime_is_left_alone(browser: Client, fake: FakeClerk, state: str) -> None:
+    lead = create_lead()
+    queue(browser, lead)
+    Lead.objects.update(state=state, approval_error="Clerk is unreachable")
     run_jobs()
-    assert (fake.requests, Lead.objects.get().approval_requested_at) == ([], None)
+    found = Lead.objects.get()
+    assert (fake.requests, found.approval_requested_at, found.approval_error) == ([], None, "")
+    for address in (LIST, url(lead)):
+        assert "pproval failed" not in browser.get(address).content.decode()
+
+
+def test_previous_decision_is_kept_until_the_approval_succeeds(browser: Client, adam: User, fake: FakeClerk) -> None:
+    rejected_at = timezone.now() - timedelta(days=3)
+    rejected = {"reason": "No references", "decided_by": UserFactory.create(admin=True), "decided_at": rejected_at}
+    lead = create_lead(state="rejected", **rejected)
+    queue(browser, lead)
+    fake.respond_with(httpx.Response(422, json={"errors": [{"code": "no", "message": "No"}]}))
+    run_jobs()
+    lead.refresh_from_db()
+    assert {name: getattr(lead, name) for name in rejected} == rejected
+    queue(browser, lead)
+    fake.handler = accept
+    run_jobs()
+    lead.refresh_from_db()
+    assert (lead.reason, lead.decided_by, lead.approval_reason, lead.approval_requested_by) == (REASON, adam, "", None)
+    assert lead.decided_at
+    assert lead.decided_at > rejected_at
 
 
 def test_erasure_removes_the_request_and_its_error(browser: Client, fake: FakeClerk) -> None:
@@ -168,7 +188,7 @@ def test_erasure_removes_the_request_and_its_error(browser: Client, fake: FakeCl
     Lead.objects.update(approval_error="Not possible")
     services.erase(Lead.objects.all())
     lead = Lead.objects.get()
-    assert (lead.approval_error, lead.approval_requested_at) == ("", None)
+    assert (lead.approval_error, lead.approval_requested_at, lead.approval_reason) == ("", None, "")
     run_jobs()
     assert fake.requests == []
 
