@@ -46,7 +46,7 @@ class ApprovalActionMixin(admin.ModelAdmin[Lead]):
         number = request_approvals(lead_ids, reason=reason, actor=Actor.from_request(request))
         message = ngettext(
             "%d approval is queued. Reload this list in a moment to see the result.",
-            "%d approvals are queued. Reload this list in a moment to see the results.",
+            "%d approvals are queued. Approvals are sent one by one. The last may take an hour.",
             number,
         )
         self.message_user(request, message % number, messages.SUCCESS)

@@ -20,7 +20,7 @@ from accounts.admin.access import may_repair
 from accounts.admin.access_page import NO_KEY
 from accounts.admin.lead_approvals import ApprovalActionMixin
 from accounts.clerk.fields import normalize_email
-from accounts.leads import decisions
+from accounts.leads import approvals, decisions
 from accounts.leads.decisions import Decision, DecisionError
 from accounts.leads.erasure import ErasureReason, erase_lead, leads_to_erase
 from accounts.leads.services import owner_of
@@ -127,11 +127,13 @@ class LeadAdmin(ApprovalActionMixin, ReadOnlyAdmin[Lead]):
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def status(self, lead: Lead) -> SafeString:
-        if lead.approval_requested_at:
-            waiting = state_cell("attention", _("Approval queued"))
-            return state_cell("bad", _("Approval failed")) if lead.approval_error else waiting
+        if approval := approvals.state_of(lead):
+            return state_cell("bad" if approval == approvals.ApprovalState.FAILED else "attention", approval.label)
         level, icon = LEVELS.get(lead.state, ("neutral", "ignored"))
         return state_cell(level, lead.get_state_display(), icon)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Lead]:
+        return approvals.with_jobs(super().get_queryset(request))
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -148,6 +150,7 @@ class LeadAdmin(ApprovalActionMixin, ReadOnlyAdmin[Lead]):
         lead = self.get_object(request, object_id)
         found = decisions.possible_decisions(lead) if lead and may_repair(request) else []
         context: dict[str, Any] = {"decisions": found, "form": LeadDecisionForm(label_suffix="")}
+        context["approval"] = approvals.state_of(lead) if lead else None
         context["can_erase"] = lead is not None and lead.erased_at is None and may_repair(request)
         if lead and lead.invitation_id:
             context["invitation"] = Lead.objects.filter(lead_id=lead.invitation_id).first()

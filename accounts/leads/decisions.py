@@ -10,9 +10,11 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.clerk import leads_api, rate_limiter
 from accounts.clerk.api import ClerkApiError
+from accounts.clerk.http import ClerkRejectedError
 from accounts.clerk.lead_payloads import ClerkLead
 from accounts.leads import services
 from accounts.models import Lead, User
@@ -23,6 +25,8 @@ from core.db.locks import try_lock
 from core.redaction import redact_text
 
 Kind, State = Lead.Kind, Lead.State
+#: Approvals by jobs store this message, so other admins read it.
+NOT_ADMIN = gettext_lazy("The admin who asked for this is no longer an admin.")
 #: How long a page waits for a slot of Clerk's limit of invitations per hour.
 MAX_WAIT_S = 3.0
 #: The first of the advisory locks that prevent simultaneous decisions about a lead. The number is arbitrary.
@@ -58,18 +62,31 @@ def possible_decisions(lead: Lead) -> list[Decision]:
     return [Decision.APPROVE] if lead.state == State.REJECTED else []
 
 
-def decide(lead: Lead, decision: Decision, *, reason: str, actor: Actor) -> Lead:
+def decide(lead: Lead, decision: Decision, *, reason: str, actor: Actor, audit_outages: bool = True) -> Lead:
     """Change a lead in Clerk, and audit the decision. Call this outside transactions, because it sends a request.
+
+    Args:
+        audit_outages: audit also requests that Clerk did not reject but that failed. False if the caller will retry.
 
     Raises:
         DecisionError: Clerk did not make the change, the change is not possible, the actor is no longer an admin, or
-            another admin is deciding at the same time. A failed request is also audited.
+            another admin is deciding at the same time. A failed request is also audited, see `audit_outages`.
     """
     with exclusive(lead) as current:
         if decision not in possible_decisions(current):
             message = _("Nothing was changed, because the state is now: %(state)s.")
             raise DecisionError(message % {"state": current.get_state_display()})
-        return _request(lambda: _REQUESTS[decision](current.lead_id), current, decision, reason, actor)
+        try:
+            return _request(lambda: _REQUESTS[decision](current.lead_id), current, decision, reason, actor)
+        except DecisionError as error:
+            if audit_outages or not is_outage(error.__cause__):
+                _record_error(current, decision, actor, error)
+            raise
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Return whether a request failed that may succeed later, because Clerk did not reject it."""
+    return isinstance(error, ClerkApiError) and not isinstance(error, ClerkRejectedError)
 
 
 @contextmanager
@@ -89,7 +106,11 @@ def invite(email: str, *, roles: Sequence[str], reason: str, actor: Actor) -> Le
     """Invite a person by email, and return the invitation. See `decide`."""
     sign_up_url = settings.SITE_URL + reverse("accounts:sign_up")
     send = lambda: leads_api.invite(email, roles=roles, sign_up_url=sign_up_url)  # noqa: E731
-    return _request(send, Lead(), Decision.INVITE, reason, actor)
+    try:
+        return _request(send, Lead(), Decision.INVITE, reason, actor)
+    except DecisionError as error:
+        _record_error(Lead(), Decision.INVITE, actor, error)
+        raise
 
 
 def _request(send: Callable[[], ClerkLead], lead: Lead, decision: Decision, reason: str, actor: Actor) -> Lead:
@@ -99,8 +120,6 @@ def _request(send: Callable[[], ClerkLead], lead: Lead, decision: Decision, reas
         require_admin(actor.user)
         payload = send()
     except ClerkApiError as error:
-        # Clerk's message may quote the address.
-        _record(lead, decision, actor, error=redact_text(str(error))[:500])
         raise DecisionError(str(error)) from error
     with transaction.atomic():
         services.store([payload])
@@ -126,7 +145,14 @@ def require_admin(user: User) -> None:
     with transaction.atomic():
         current = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
     if current is None or not current.is_staff:
-        raise DecisionError(_("You are no longer an admin."))
+        raise DecisionError(str(NOT_ADMIN))
+
+
+def _record_error(lead: Lead, decision: Decision, actor: Actor, error: DecisionError) -> None:
+    """Audit a failed request to Clerk."""
+    if isinstance(error.__cause__, ClerkApiError):
+        # Clerk's message may quote the address.
+        _record(lead, decision, actor, error=redact_text(str(error))[:500])
 
 
 def _record(lead: Lead, decision: Decision, actor: Actor, **facts: Any) -> None:

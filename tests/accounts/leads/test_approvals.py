@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
+from django.db import connection
 from django.db.models import F
 from django.test import Client
 from django.utils import timezone
+from procrastinate import JobContext
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.clerk.api import ClerkApiError
@@ -56,8 +59,15 @@ def jobs() -> list[ProcrastinateJob]:
 
 
 def run_jobs() -> None:
+    """Run the jobs, which a worker then marks as finished."""
     for job in jobs():
         approvals.approve(**job.args)
+    finish_jobs("succeeded")
+
+
+def finish_jobs(status: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_jobs SET status = %s::procrastinate_job_status", [status])
 
 
 def test_preview_names_each_lead_and_the_effect(browser: Client, fake: FakeClerk) -> None:
@@ -98,15 +108,14 @@ def test_limiter_never_refuses_or_delays_a_job_at_its_time(browser: Client, fake
     leads = [create_lead(f"wle_2n{number}") for number in range(approvals.MAX_LEADS)]
     approvals.request_approvals([lead.pk for lead in leads], reason=REASON, actor=_actor())
     fake.handler = accept
-    start = now = jobs()[0].scheduled_at
-    for number, job in enumerate(jobs()):
-        at = job.scheduled_at + timedelta(seconds=late_s if number < 10 else 0)
-        now, passed = at, at - now
-        move_limiter_clock(passed)
+    times = [job.scheduled_at for job in jobs() if job.scheduled_at]
+    late = [at + timedelta(seconds=late_s if number < 10 else 0) for number, at in enumerate(times)]
+    for job, at, before in zip(jobs(), late, [times[0], *late], strict=False):
+        move_limiter_clock(at - before)
         approvals.approve(**job.args)
     assert set(Lead.objects.values_list("state", flat=True)) == {"invited"}
     assert fake.pauses == []
-    assert (now - start).total_seconds() < 3700
+    assert (times[-1] - times[0]).total_seconds() < 3700
 
 
 def move_limiter_clock(passed: timedelta) -> None:
@@ -138,10 +147,39 @@ def test_outage_is_shown_and_retried(browser: Client, fake: FakeClerk) -> None:
     with pytest.raises(ClerkApiError):
         run_jobs()
     assert "could not reach Clerk" in Lead.objects.get().approval_error
+    assert not AuditLog.objects.filter(action="LEAD_DECIDED").exists()
+    pages = [browser.get(address).content.decode() for address in (LIST, url(lead))]
+    assert "Approval will be retried" in pages[0]
+    assert "could not reach Clerk" in pages[1]
+    assert "pproval failed" not in "".join(pages)
     fake.handler = accept
     run_jobs()
     run_jobs()
     assert (Lead.objects.get().state, len(fake.requests)) == ("invited", 4)
+
+
+def test_last_failed_attempt_ends_the_approval_and_is_audited(browser: Client, fake: FakeClerk) -> None:
+    lead = create_lead()
+    queue(browser, lead)
+    fake.respond_with(httpx.ConnectError("refused"))
+    [job] = jobs()
+    for attempts, errors in ((approvals.MAX_RETRIES - 1, 0), (approvals.MAX_RETRIES, 1)):
+        context = Mock(spec=JobContext, job=Mock(attempts=attempts))
+        with pytest.raises(ClerkApiError):
+            approvals.approve_lead(context, **job.args)
+        assert AuditLog.objects.filter(action="LEAD_DECIDED").count() == errors
+    finish_jobs("failed")
+    assert "Approval failed" in browser.get(LIST).content.decode()
+    assert "The approval failed:" in browser.get(url(lead)).content.decode()
+    assert Lead.objects.get().approval_requested_at is None
+
+
+def test_cancelled_job_is_shown_as_a_failed_approval(browser: Client, fake: FakeClerk) -> None:
+    lead = create_lead()
+    queue(browser, lead)
+    finish_jobs("cancelled")
+    assert "Approval failed" in browser.get(LIST).content.decode()
+    assert "The job was cancelled." in browser.get(url(lead)).content.decode()
 
 
 def test_admin_who_lost_the_role_approves_nothing(browser: Client, adam: User, fake: FakeClerk) -> None:
@@ -167,7 +205,11 @@ def test_lead_that_changed_in_the_meantime_is_left_alone(browser: Client, fake: 
 
 def test_previous_decision_is_kept_until_the_approval_succeeds(browser: Client, adam: User, fake: FakeClerk) -> None:
     rejected_at = timezone.now() - timedelta(days=3)
-    rejected = {"reason": "No references", "decided_by": UserFactory.create(admin=True), "decided_at": rejected_at}
+    rejected: dict[str, Any] = {
+        "reason": "No references",
+        "decided_by": UserFactory.create(admin=True),
+        "decided_at": rejected_at,
+    }
     lead = create_lead(state="rejected", **rejected)
     queue(browser, lead)
     fake.respond_with(httpx.Response(422, json={"errors": [{"code": "no", "message": "No"}]}))
