@@ -1,4 +1,4 @@
-"""Compare leads with Clerk's lists, because Clerk has no events about invitations and about deleted waitlist entries."""
+"""Compare leads with Clerk's lists, because Clerk has no events about invitations or deleted waitlist entries."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -14,6 +14,9 @@ from accounts.models import Lead
 log = logging.getLogger(__name__)
 #: Maximum number of pages of 500 leads that are read from each list.
 MAX_PAGES = 400
+#: Entries are not marked as deleted if more than this and more than 5 % are missing, or if Clerk's list is shorter than
+#: the number of missing entries. The waitlist may be turned off, and marked entries are erased after 30 days.
+MAX_DELETIONS = 10
 #: The columns to compare. The version is not compared, because it increases with every request.
 COMPARED = ("state", "email", "invitation_id", "clerk_updated_at")
 
@@ -32,7 +35,7 @@ def refresh() -> int:
 
 
 def _mark_deleted(lead_ids: set[str]) -> int:
-    """Mark entries as deleted if they are also missing from a second reading.
+    """Mark entries as deleted if they are also missing from a second reading, unless suspiciously many are missing.
 
     Entries move to other pages when Clerk's list changes while it is read. An entry that is listed again later gets its
     state back.
@@ -40,6 +43,14 @@ def _mark_deleted(lead_ids: set[str]) -> int:
     instance_guard.verify_secret_key()
     _, listed = _read(leads_api.list_entries)
     missing = lead_ids - listed if listed is not None else set()
+    if listed is not None and len(missing) > min(len(listed), max(MAX_DELETIONS, len(listed) // 20)):
+        log.error(
+            "%s entries are missing from Clerk's waitlist. None was marked as deleted, because this is an unusually large "
+            "number. Check CLERK_SECRET_KEY and that the waitlist is turned on in Clerk's dashboard. If the entries were "
+            "deleted on purpose, erase each on its page under Leads in the admin.",
+            len(missing),
+        )
+        return 0
     entries = Lead.objects.filter(lead_id__in=missing, erased_at=None)
     return entries.update(state=Lead.State.DELETED, clerk_updated_at=timezone.now())
 

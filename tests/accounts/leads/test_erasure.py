@@ -245,6 +245,27 @@ class TestDeletedInClerk:
         tasks.refresh_leads(0)
         assert Lead.objects.get().state == "pending"
 
+    @pytest.mark.parametrize(("listed", "missing"), ((0, 1), (0, 30), (12, 13), (20, 11), (240, 13)))
+    def test_unusually_many_missing_entries_are_reported_and_kept(
+        self, fake: FakeClerk, caplog: pytest.LogCaptureFixture, listed: int, missing: int
+    ) -> None:
+        for number in range(missing):
+            create_lead(f"wle_2gone{number}")
+        answer_with_pages(fake, [lead_payload(f"wle_2kept{number}") for number in range(listed)])
+        refresh.refresh()
+        assert set(Lead.objects.values_list("state", flat=True)) == {"pending"}
+        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert f"{missing} entries are missing" in record.message
+        assert "Check CLERK_SECRET_KEY" in record.message
+
+    @pytest.mark.parametrize(("listed", "missing"), ((1, 1), (20, 10), (240, 12)))
+    def test_few_missing_entries_are_marked_as_deleted(self, fake: FakeClerk, listed: int, missing: int) -> None:
+        for number in range(missing):
+            create_lead(f"wle_2gone{number}")
+        answer_with_pages(fake, [lead_payload(f"wle_2kept{number}") for number in range(listed)])
+        refresh.refresh()
+        assert Lead.objects.filter(state="deleted").count() == missing
+
     def test_missing_invitations_are_not_deleted(self, fake: FakeClerk) -> None:
         create_lead("inv_2a")
         answer_with_pages(fake, [])
