@@ -107,12 +107,12 @@ def leads_of(user: User) -> QuerySet[Lead]:
     return Lead.objects.filter(Q(user=user) | Q(email=email, user=None) if email else Q(user=user))
 
 
-def erase(leads: QuerySet[Lead], user: User | None = None) -> int:
+def erase(leads: QuerySet[Lead], user: User | None = None) -> None:
     """Erase the personal data of leads. Their IDs are kept, so that a late event cannot restore the data."""
     linked = {"user": user} if user else {}
-    return leads.filter(erased_at=None).update(email="", reason="", erased_at=timezone.now(), **NO_APPROVAL, **linked)
+    leads.filter(erased_at=None).update(email="", reason="", erased_at=timezone.now(), **NO_APPROVAL, **linked)
 
 
-def erase_expired() -> int:
+def erase_expired() -> None:
     """Erase leads that never became users and have not changed for the retention period."""
-    return erase(Lead.objects.filter(user=None, clerk_updated_at__lte=timezone.now() - RETENTION))
+    erase(Lead.objects.filter(user=None, clerk_updated_at__lte=timezone.now() - RETENTION))

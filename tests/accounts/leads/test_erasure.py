@@ -1,12 +1,15 @@
 """An admin erases a lead. Entries that were deleted in Clerk are noticed and erased after the retention period."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import time_machine
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -14,7 +17,7 @@ from accounts import tasks
 from accounts.clerk import instance_guard, leads_api
 from accounts.leads import decisions, refresh
 from accounts.leads.decisions import DecisionError
-from accounts.leads.erasure import ErasureReason, erase_lead
+from accounts.leads.erasure import ErasureReason, erase_deleted, erase_lead
 from accounts.models import Lead, User
 from accounts.privacy import erasure
 from audit.log import Actor
@@ -95,7 +98,7 @@ class TestAdmin:
         assert lead.erased_at
         row = AuditLog.objects.get(action="LEAD_ERASED")
         assert (row.actor, row.target_label, row.details) == (adam, lead.lead_id, {"reason": "requested"})
-        assert entry["id"] not in httpx.Response(200, text=listing(api)).text
+        assert entry["id"] not in listing(api)
 
     def test_invited_entry_is_erased_with_its_invitation(self, api: StandIn, browser: Client) -> None:
         entry = post(api, ENTRIES, email_address="ines@example.com")
@@ -186,6 +189,28 @@ class TestAdmin:
             erase_lead(lead, reason=ErasureReason.REQUESTED, actor=_admin())
         assert fake.requests == []
 
+    @pytest.mark.parametrize("erased_id", ("wle_2lena", "inv_2lena"))
+    @pytest.mark.parametrize("locked_id", ("wle_2lena", "inv_2lena"))
+    @pytest.mark.django_db(transaction=True)
+    def test_decision_about_the_entry_or_its_invitation_prevents_the_erasure_of_both(
+        self, fake: FakeClerk, erased_id: str, locked_id: str
+    ) -> None:
+        create_lead(invitation_id="inv_2lena", state="rejected")
+        create_lead("inv_2lena")
+        erased, locked = (Lead.objects.get(lead_id=lead_id) for lead_id in (erased_id, locked_id))
+        with try_lock(decisions._LOCKS + locked.pk), pytest.raises(DecisionError, match="at the same time"):
+            erase_lead(erased, reason=ErasureReason.REQUESTED, actor=_admin())
+        assert (fake.requests, Lead.objects.exclude(erased_at=None).count()) == ([], 0)
+
+    def test_state_is_read_again_before_requests_are_sent(self, fake: FakeClerk) -> None:
+        lead = create_lead()
+        Lead.objects.update(state="invited", invitation_id="inv_2lena")
+        create_lead("inv_2lena", state="accepted")
+        with pytest.raises(DecisionError, match="changed at the same time"):
+            erase_lead(lead, reason=ErasureReason.REQUESTED, actor=_admin())
+        erase_lead(lead, reason=ErasureReason.REQUESTED, actor=_admin())
+        assert (fake.requests, Lead.objects.filter(erased_at=None).count()) == ([], 0)
+
 
 class TestDeletedInClerk:
     def test_comparison_notices_a_deleted_entry(self, api: StandIn, browser: Client) -> None:
@@ -209,6 +234,19 @@ class TestDeletedInClerk:
                 tasks.erase_deleted_users(0)
             assert set(Lead.objects.values_list("email", flat=True)) == emails
         assert not WebhookEvent.objects.exclude(payload=None).exists()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_entry_that_is_listed_again_during_the_erasure_is_kept(self) -> None:
+        lead = create_lead(state="deleted")
+        Lead.objects.update(clerk_updated_at=timezone.now() - erasure.RETENTION)
+        with ThreadPoolExecutor() as pool:
+            with transaction.atomic():
+                Lead.objects.update(state="pending")
+                erasing = pool.submit(in_own_connection, erase_deleted)
+                wait_for_a_blocked_transaction()
+            erasing.result()
+        lead.refresh_from_db()
+        assert lead.erased_at is None
 
     def test_entry_that_is_listed_again_gets_its_state_back(self, fake: FakeClerk) -> None:
         answer_with_pages(fake, [lead_payload("wle_2a")])
@@ -271,6 +309,23 @@ class TestDeletedInClerk:
         answer_with_pages(fake, [])
         refresh.refresh()
         assert Lead.objects.get().state == "pending"
+
+
+def in_own_connection(function: Callable[[], None]) -> None:
+    try:
+        function()
+    finally:
+        connection.close()
+
+
+def wait_for_a_blocked_transaction() -> None:
+    for _attempt in range(500):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+            if cursor.fetchone()[0]:
+                return
+        threading.Event().wait(0.01)
+    pytest.fail("No transaction was blocked.")
 
 
 def _admin() -> Actor:
