@@ -1,12 +1,15 @@
 """Related data for the page of an event: its user, neighbouring events, attempts, effects and sender."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.clerk.lead_payloads import LEAD_TYPES
 from accounts.clerk.payloads import SECRET_TYPES
 from accounts.extensions import extensions
 from accounts.models import User
@@ -103,6 +106,8 @@ def why_no_payload(event: WebhookEvent, user: User | None) -> str:
     if user and user.erased_at:
         return _("The payload was erased with the personal data of this user.")
     days = settings.PAYLOAD_RETENTION_DAYS
+    if event.event_type in LEAD_TYPES and event.received_at > timezone.now() - timedelta(days=days):
+        return _("The payload was erased with the personal data of this waitlist entry or invitation.")
     text = ngettext(
         "The payload was deleted after %d day, because Svix can no longer send the event again.",
         "The payload was deleted after %d days, because Svix can no longer send the event again.",

@@ -1,11 +1,13 @@
 """Export and erase the personal data in the inbox; see core.personal_data."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from accounts.clerk.lead_payloads import IDS as LEAD_IDS
 from accounts.clerk.lead_payloads import LEAD_TYPES
 from accounts.clerk.organization_payloads import ORGANIZATION_INVITATION_TYPES
 from accounts.clerk.payload_exports import own_payload
@@ -14,6 +16,8 @@ from accounts.models import Lead, OrganizationInvitation, User
 from core.personal_data import PersonalData
 from webhooks.models import Attempt, ReplayFinding, WebhookEvent
 
+#: An ID of a waitlist entry or an invitation, also in a payload that cannot be parsed.
+LEAD_ID = re.compile("|".join(pattern.pattern for pattern in LEAD_IDS.values()))
 #: Models that this module exports and erases.
 COVERED = (WebhookEvent, Attempt, ReplayFinding)
 
@@ -55,6 +59,21 @@ def erase_leads(lead_ids: Iterable[str]) -> None:
     """
     for lead_id in lead_ids:
         _clear(_events_of(lead_id))
+
+
+def clear_if_erased(new: Iterable[WebhookEvent]) -> None:
+    """Clear the payloads of unsaved events about waitlist entries and invitations whose data was erased here.
+
+    Clerk sends such events after an erasure, for example because an invitation was revoked for it.
+    """
+    named = [(event, set(LEAD_ID.findall(event.payload or ""))) for event in new if event.event_type in LEAD_TYPES]
+    if not named:
+        return
+    found = Lead.objects.filter(lead_id__in=set[str]().union(*(lead_ids for _, lead_ids in named)))
+    erased = set(found.exclude(erased_at=None).values_list("lead_id", flat=True))
+    for event, lead_ids in named:
+        if lead_ids & erased:
+            event.payload, event.headers, event.last_error = None, {}, ""
 
 
 def _lead_events(found: QuerySet[Lead]) -> QuerySet[WebhookEvent]:

@@ -273,6 +273,7 @@ def test_every_event_type_has_a_page(webhook: WebhookClient, operator: Client, e
     ("change", "why"),
     (
         ({"event_type": "email.created"}, "events of this type contain one-time codes"),
+        ({"event_type": "invitation.revoked"}, "erased with the personal data of this waitlist entry or invitation"),
         ({"received_at": timezone.now() - timedelta(days=100)}, "The payload was deleted after 90 days"),
     ),
 )

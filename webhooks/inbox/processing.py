@@ -23,7 +23,7 @@ from psycopg.errors import LockNotAvailable
 from accounts.clerk.payloads import ClerkEvent
 from core.db import joined_writes
 from core.db.statements import insert_new
-from webhooks import errors
+from webhooks import errors, personal_data
 from webhooks.inbox import attempts, handlers, retry_policy
 from webhooks.models import Attempt, WebhookEvent
 
@@ -170,6 +170,7 @@ def _store(work: list[Work], trigger: Attempt.Trigger) -> None:
     kept = [item for item in known if trigger == Trigger.REPLAY and _keeps_result(item)]
     changed = [item for item in known if item not in kept]
     if new:
+        personal_data.clear_if_erased(item.event for item in new)
         # In one order everywhere, so that concurrent transactions cannot deadlock.
         rows = sorted((item.event for item in new), key=lambda event: event.svix_id)
         inserted = insert_new(rows, key="svix_id", also=joined_writes.take())

@@ -26,13 +26,13 @@ from core.db.locks import try_lock
 from tests.accounts.leads.test_admin import LIST, create_lead, url
 from tests.accounts.leads.test_refresh import lead as lead_payload
 from tests.accounts.leads.test_refresh import post, states
-from tests.accounts.leads.test_webhooks import JOINED, deliver
+from tests.accounts.leads.test_webhooks import COMPLETED, EMAIL, INVITED, JOINED, deliver, lead_event
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient
 from tests.local.clerk.standin import StandIn
-from webhooks.models import WebhookEvent
+from webhooks.models import Attempt, WebhookEvent
 
 pytestmark = pytest.mark.django_db
 ENTRIES = "/v1/waitlist_entries"
@@ -124,6 +124,20 @@ class TestAdmin:
         assert ["wle_2other" in (event.payload or "") for event in kept] == [True]
         assert deliver(webhook, JOINED, updated_at=JOINED["data"]["updated_at"] + 1) == "stale"
         assert Lead.objects.get(lead_id="wle_2lena").email == ""
+
+    def test_payloads_of_later_events_are_not_stored(self, webhook: WebhookClient, fake: FakeClerk) -> None:
+        deliver(webhook, INVITED)
+        fake.handler = revoke
+        erase_lead(Lead.objects.get(lead_id="inv_2lena"), reason=ErasureReason.REQUESTED, actor=_admin())
+        deliver(webhook, lead_event("invitation.revoked", "revoked", minute=2))
+        deliver(webhook, COMPLETED)
+        deliver(webhook, lead_event("waitlistEntry.updated", "completed", minute=3), status=None)
+        deliver(webhook, JOINED, id="wle_2other", email_address="other@example.com")
+        assert not Lead.objects.filter(email=EMAIL).exists()
+        events = WebhookEvent.objects.order_by("id")
+        assert [event.payload is None for event in events] == [True] * 4 + [False]
+        assert not [event for event in events if EMAIL in str(vars(event))]
+        assert not [attempt for attempt in Attempt.objects.all() if EMAIL in str(vars(attempt))]
 
     def test_entry_that_is_missing_in_clerk_is_erased(self, browser: Client, fake: FakeClerk) -> None:
         fake.respond_with(httpx.Response(404))
@@ -309,6 +323,11 @@ class TestDeletedInClerk:
         answer_with_pages(fake, [])
         refresh.refresh()
         assert Lead.objects.get().state == "pending"
+
+
+def revoke(request: httpx.Request) -> httpx.Response:
+    data = lead_event("invitation.revoked", "revoked", minute=2)["data"]
+    return httpx.Response(200, json=data)
 
 
 def in_own_connection(function: Callable[[], None]) -> None:
