@@ -35,6 +35,7 @@ ALIASES = {
     "RU": ("Russian Federation",),
     "SZ": ("Swaziland",),
     "TR": ("Turkey",),
+    "TH": ("ประเทศไทย",),
     "US": ("US", "USA", "U.S.", "U.S.A.", "United States of America", "America", "アメリカ"),
     "VN": ("Viet Nam",),
 }

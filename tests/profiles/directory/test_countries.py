@@ -34,6 +34,7 @@ def test_each_name_belongs_to_one_country() -> None:
     (
         ("Recife, Brasil", "Brazil", "/place/BR"),
         ("Hà Nội, Việt Nam", "Vietnam", "/place/VN"),
+        ("เชียงใหม่, ประเทศไทย", "Thailand", "/place/TH"),
         ("札幌市、日本", "Japan", "/place/JP"),
         ("Leeds, u.k.", "United Kingdom", "/place/GB"),
         ("თბილისი, საქართველო", "Georgia", "/place/GE"),
