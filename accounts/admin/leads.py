@@ -102,7 +102,7 @@ class LeadAdmin(ApprovalActionMixin, ReadOnlyAdmin[Lead]):
     list_select_related = ("user",)
     actions = ("approve",)
     help_if_empty = gettext_lazy(
-        "Waitlist entries and invitations appear here when Clerk sends their events, and within an hour otherwise. "
+        "Waitlist entries and invitations appear here when Clerk sends an event, or within an hour if it does not. "
         "To send the first invitation, select “Invite a person”."
     )
     search_fields = ("^email", "=lead_id", "=invitation_id", "=user__clerk_id")

@@ -85,7 +85,7 @@ class OrganizationAdmin(ReadOnlyAdmin[Organization]):
     list_filter = (DeletedFilter,)
     help_if_empty = _(
         "Organizations appear here when Clerk sends their events. Subscribe the endpoint to organization.*, "
-        "organizationMembership.* and organizationInvitation.* in Clerk’s dashboard. To read existing organizations, run "
+        "organizationMembership.* and organizationInvitation.* in Clerk’s dashboard. To import existing organizations, run "
         "manage.py reconcile --organizations."
     )
     search_fields = ("=clerk_id", "name", "^slug")

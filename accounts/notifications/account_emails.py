@@ -176,13 +176,13 @@ def _notify_admins(notifications: Sequence[Notification]) -> None:
 ROLES_CHANGED = Kind(
     "roles_changed",
     _("Roles"),
-    _("When someone else changes the roles of your account."),
+    _("When someone else changes your roles."),
     _build_roles_changed,
 )
 ADMIN_ROLE_CHANGED = Kind(
     "admin_role_changed",
     _("The role Admin"),
-    _("When you become an admin, or are no longer an admin."),
+    _("When you gain or lose the role Admin."),
     _build_admin_role_changed,
     why_required=_("You cannot turn this email off, because admins can see other people’s data."),
     on_queued=_notify_admins,
@@ -197,7 +197,7 @@ NEW_DEVICE = Kind(
 EXPORT_READY = Kind(
     "export_ready",
     _("Copies of your data"),
-    _("When the copy that you requested is ready."),
+    _("When the copy you requested is ready."),
     _build_export_ready,
     why_required=_("You cannot turn this email off, because the copy contains all your data."),
 )
@@ -206,7 +206,7 @@ DELETION_REQUESTED = Kind(
     _("Request to delete your account"),
     _("When someone asks to delete your account."),
     _build_deletion_requested,
-    why_required=_("You cannot turn this email off, because a deletion cannot be undone."),
+    why_required=_("You cannot turn this email off, so that you can cancel the deletion in time."),
 )
 DELETED = Kind(
     "deleted",

@@ -79,8 +79,8 @@ class BuilderProfile(Profile):
 
     TIER_MEANINGS = {
         Tier.ENTRY: _("Not reviewed yet."),
-        Tier.ESTABLISHED: _("Reviewed by our team, with completed projects."),
-        Tier.EXPERT: _("A track record of demanding projects, reviewed in depth."),
+        Tier.ESTABLISHED: _("Our team has reviewed completed projects."),
+        Tier.EXPERT: _("Proven on demanding projects, and reviewed in depth."),
     }
 
     slug = models.CharField(_("page URL"), max_length=MAX_LENGTH, null=True, blank=True)

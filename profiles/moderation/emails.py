@@ -136,7 +136,7 @@ def _build_declined(facts: dict[str, Any], page: Link) -> Content:
 VISIBILITY_DECIDED = Kind(
     "visibility_decided",
     _("Visibility of your page"),
-    _("When our team hides your page, or shows it again."),
+    _("When our team hides your page or makes it visible again."),
     _build_visibility,
 )
 REVIEW_DECIDED = Kind(

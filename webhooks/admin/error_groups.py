@@ -81,7 +81,7 @@ class ErrorGroupAdmin(KeysetAdmin[ErrorGroup]):
     list_display = ("error_type", "place", "state", "last_at")
     list_filter = (GroupFilter,)
     search_fields = ("error_type",)  # enables the search box; see get_search_results
-    search_help_text = gettext_lazy("A part of the error's name, place or field, such as KeyError.")
+    search_help_text = gettext_lazy("Part of an error’s name, place or field, for example KeyError.")
     orderings = {"last_seen": LAST_SEEN}  # Django's ModelAdmin defines its options as mutable class attributes.
     timeout_ms = 2000
 

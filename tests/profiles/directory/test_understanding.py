@@ -135,7 +135,7 @@ class TestSynonyms:
 
     def test_page_lists_the_included_synonyms(self, client: Client) -> None:
         BuilderProfileFactory.create(domains=["commerce"])
-        assert "Related words are included: Saleor, Online shops." in html(client, "woocommerce")
+        assert "Also searching for: Saleor, Online shops." in html(client, "woocommerce")
 
     @pytest.mark.parametrize("typed", ("shopi", "woocomm", "a shopif"))
     def test_incomplete_word_is_completed(self, typed: str) -> None:

@@ -96,7 +96,7 @@ def test_tiers_are_explained_on_pages_with_cards() -> None:
     add_to_shortlist(client, profile)
     for path in ("/", "/builders/", "/account/shortlist/"):
         text = " ".join(strip_tags(signed_in(client).get(path).text).split())
-        assert "Expert A track record of demanding projects, reviewed in depth." in text
+        assert "Expert Proven on demanding projects, and reviewed in depth." in text
         assert "New here Not reviewed yet." in text
 
 
