@@ -1,7 +1,7 @@
 """Generate `profiles/directory/country_names.tsv` from the names in CLDR, which Babel contains.
 
-Run `python -m tests.helpers.country_names` after an update of Babel or after adding a language to the interface, commit
-the file, and run `manage.py index_profiles` on the site.
+Run `WRITE_COUNTRY_NAMES=1 pytest tests/profiles/directory/test_countries.py` after an update of Babel or after adding a language
+to the interface, commit the file, and run `manage.py index_profiles` on the site.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from babel.core import get_cldr_version
 from babel.languages import get_official_languages
 from babel.localedata import exists
 
-from profiles.directory.countries import ALIASES, TABLE
+from profiles.directory.countries import ALIASES
 
 #: The languages of the interface, in the order of the columns.
 INTERFACE = ("en", "de", "ar")
@@ -48,7 +48,3 @@ def _names(code: str) -> Iterator[str]:
 
 def _is_country(code: str) -> bool:
     return len(code) == 2 and code.isalpha() and code not in NOT_COUNTRIES
-
-
-if __name__ == "__main__":
-    TABLE.write_text("".join(f"{line}\n" for line in lines()), encoding="utf-8")

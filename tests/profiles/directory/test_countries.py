@@ -1,5 +1,7 @@
 """Countries in builders' locations are recognised in many languages."""
 
+import os
+
 import pytest
 from django.conf import settings
 from django.utils import translation
@@ -10,7 +12,9 @@ from tests.helpers import country_names
 
 
 def test_table_agrees_with_its_source() -> None:
-    """If this fails after an update of Babel, run `python -m tests.helpers.country_names`."""
+    """If this fails after an update of Babel, write the table with WRITE_COUNTRY_NAMES=1. See `country_names`."""
+    if os.environ.get("WRITE_COUNTRY_NAMES"):
+        countries.TABLE.write_text("".join(f"{line}\n" for line in country_names.lines()), encoding="utf-8")
     assert countries.TABLE.read_text(encoding="utf-8").splitlines() == list(country_names.lines())
 
 
