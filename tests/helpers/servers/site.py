@@ -64,7 +64,14 @@ def prepared_data(*, demo_content: bool = False) -> Path:
         if demo_content:
             is_filled = lambda: read_progress(site.data).is_complete  # noqa: E731
             wait_until(is_filled, f"the demo profiles were not filled in, see {site.data}", 120)
+        wait_until(lambda: _has_delivered(site), f"webhooks were not delivered, see {site.data}")
     return site.data
+
+
+def _has_delivered(site: Site) -> bool:
+    """Return whether the stand-in has delivered its latest webhooks. Interrupted deliveries are retried much later."""
+    deliveries = site.clerk_api("GET", "/local/deliveries")
+    return bool(deliveries) and all(delivery["state"] == "delivered" for delivery in deliveries)
 
 
 @contextmanager
