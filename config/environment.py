@@ -1,6 +1,7 @@
 """Read the environment variables in `.env.example`. Errors for invalid values name the variable."""
 
 import re
+import tomllib
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -161,7 +162,7 @@ def deployment() -> str:
 
 @cache
 def version() -> str:
-    return env.str("VERSION", default="").strip() or _commit(BASE_DIR / ".git")
+    return env.str("VERSION", default="").strip() or _commit(BASE_DIR / ".git") or _release(BASE_DIR / "pyproject.toml")
 
 
 def sentry_dsn() -> str:
@@ -333,4 +334,12 @@ def _commit(git: Path) -> str:
         reference = head.removeprefix("ref: ")
         return (head if reference == head else (git / reference).read_text()).strip()[:12]
     except OSError:  # The folder is not a checkout, or its references are packed.
+        return ""
+
+
+def _release(project: Path) -> str:
+    """Return the version in pyproject.toml, which container images contain instead of `.git`."""
+    try:
+        return str(tomllib.loads(project.read_text("utf-8"))["project"]["version"])
+    except OSError:
         return ""

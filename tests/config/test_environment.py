@@ -405,10 +405,12 @@ def test_log_format_defaults_to_console_in_local_mode_and_json_elsewhere(monkeyp
         log_format()
 
 
-def test_version_is_the_variable_or_the_commit(monkeypatch: Environ, tmp_path: Path) -> None:
+def test_version_is_the_variable_the_commit_or_the_release(monkeypatch: Environ, tmp_path: Path) -> None:
     monkeypatch.setattr(environment, "BASE_DIR", tmp_path)
     monkeypatch.setenv("VERSION", "")
     assert version.__wrapped__() == ""
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    assert version.__wrapped__() == "1.2.3"
     heads = tmp_path / ".git" / "refs" / "heads"
     heads.mkdir(parents=True)
     (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
