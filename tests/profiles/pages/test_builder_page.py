@@ -52,7 +52,7 @@ VISIBLE_TEXTS = (
     "Conflict-free merging",
     "github.com",
     "Expert",
-    "A track record of demanding projects",
+    "Proven on demanding projects",
     "€1,250",
     "Limited",
     "Confirmed 3\u00a0days\u00a0ago",
