@@ -1,14 +1,25 @@
-"""Admins decide about the waitlist and invite people, and an approved person signs up."""
+"""Admins decide about the waitlist and invite people, and an approved person signs up.
 
+Clerk accepts ten invitations at once, and then one every 40 s. All journeys on two devices need ten.
+"""
+
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.axe import admin_violations
 from tests.browser.conftest import TIMEOUT_MS
 from tests.browser.journeys.steps import press
-from tests.browser.scenario import Scenario, expect_no_overflow
+from tests.browser.scenario import Device, Scenario, expect_no_overflow
 from tests.helpers.servers.processes import wait_until
 
 LIST = "/admin/accounts/lead/"
+DEVICES = (Device(360, "light", scripts=True), Device(1280, "dark", scripts=False))
+
+
+@pytest.fixture(scope="module", params=DEVICES, ids=lambda device: device.slug)
+def device(request: pytest.FixtureRequest) -> Device:
+    chosen: Device = request.param
+    return chosen
 
 
 def open_list(scenario: Scenario) -> Page:
