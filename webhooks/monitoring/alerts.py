@@ -65,9 +65,9 @@ def check() -> list[Alert]:
         if timezone.now() - health.at > REMEASURE_AFTER:
             health = measure(_isolated)
         _attempt(partial(_evaluate, rule, RULES[rule], health))
-    # A channel that does not answer must not make the evaluation appear incomplete.
-    _attempt(partial(worker_starts.record_completion, timezone.now()))
     notifications.send_due()
+    # Last, so that the web servers take over from a worker that dies before it has sent the notifications.
+    _attempt(partial(worker_starts.record_completion, timezone.now()))
     return list(Alert.objects.open())
 
 

@@ -63,8 +63,8 @@ def prepared_data(*, demo_content: bool = False) -> Path:
     with running_site(folder, DEMO_CONTENT=str(int(demo_content))) as site:
         if demo_content:
             is_filled = lambda: read_progress(site.data).is_complete  # noqa: E731
-            wait_until(is_filled, f"the demo profiles were not filled in, see {site.data}", 120)
-        wait_until(lambda: _has_delivered(site), f"webhooks were not delivered, see {site.data}")
+            wait_until(is_filled, f"the demo profiles were not filled in, see {site.data}", 300)
+        wait_until(lambda: _has_delivered(site), f"webhooks were not delivered, see {site.data}", 120)
     return site.data
 
 
