@@ -192,10 +192,14 @@ class System:
         messages, metrics = self._messages(rule), self.metrics(rule)
         is_resolved = messages[-1]["title"].startswith("[Resolved]")
         is_well = metrics["signal"] < BROKEN and metrics["alert_open"] == 0
-        return is_resolved and is_well and str(rule.label) not in self.status()
+        titles = {str(rule.label), *Alert.objects.filter(rule=rule).values_list("title", flat=True)} - {""}
+        return is_resolved and is_well and not any(title in self.status() for title in titles)
 
     def _messages(self, rule: Alert.Rule) -> list[dict[str, Any]]:
-        return [message for message in self.receiver.messages if message["title"].endswith(f"] {rule.label}")]
+        """Return the notifications about a rule's alerts. Their titles name the problem at that time."""
+        pks = Alert.objects.filter(rule=rule).values_list("pk", flat=True)
+        urls = [f"/admin/webhooks/alert/{pk}/change/" for pk in pks]
+        return [message for message in self.receiver.messages if any(url in message["message"] for url in urls)]
 
     def _wait(self, rules: Iterable[Alert.Rule], condition: Callable[[Alert.Rule], bool], problem: str) -> None:
         """Wait until each rule has met the condition, within LIMIT_S for all of them."""
