@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from profiles.models import BuilderProfile
 from tests.browser.scenario import Device, Scenario, demo_site
 from tests.helpers.servers.site import Site
 
@@ -105,7 +106,7 @@ def test_find_a_builder(scenario: Scenario) -> None:
     page.goto(f"{scenario.site.app}/builders/")
     if scenario.device.width < 1024:
         activate(page, "button", "Filters")
-    activate(page, "checkbox", "Expert", "Space")
+    activate(page, "checkbox", f"Expert {BuilderProfile.TIER_MEANINGS[BuilderProfile.Tier.EXPERT]}", "Space")
     if scenario.device.scripts:
         expect(page).to_have_url(f"{scenario.site.app}/builders/?tier=3")
     else:
